@@ -1,0 +1,1 @@
+"""Reads support tickets and gives each the categories that it deserves."""
