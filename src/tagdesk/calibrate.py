@@ -1,0 +1,169 @@
+"""Turns a scorer's raw probabilities into ones that mean what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tagdesk.arrays import FloatArray, Probs, Targets
+from tagdesk.errors import ArtefactError, UsageError
+
+METHODS = ("platt", "none")
+FILE = "calibration.json"
+
+# Gaussian prior on (log slope, intercept) around (0, 0), in units of 1 / variance.
+PRIOR = 2.0
+# Probabilities are kept this far from 0 and 1 before their logit is taken.
+EDGE = 1e-7
+LARGEST = 1e6  # a slope or an intercept beyond it is a broken file
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """Per label a slope and an intercept for the logit of the raw probability.
+
+    Attributes:
+        slopes: (labels,), above 0, so that the order of tickets within a label never changes.
+        intercepts: (labels,).
+        method: how they were found: one of `METHODS`.
+
+    >>> Calibration.identity(2).apply(np.array([[0.2, 1.0]], dtype=np.float32)).tolist()
+    [[0.20000000298023224, 1.0]]
+    """
+
+    slopes: FloatArray
+    intercepts: FloatArray
+    method: str = "platt"
+
+    def __post_init__(self) -> None:
+        slopes, intercepts = (np.array(values, dtype=np.float64) for values in (self.slopes, self.intercepts))
+        if slopes.ndim != 1 or slopes.shape != intercepts.shape:
+            raise ValueError(
+                f"Slopes {slopes.shape} with intercepts {intercepts.shape}; expected one of each per label."
+            )
+        if not (np.isfinite(slopes).all() and np.isfinite(intercepts).all() and (slopes > 0).all()):
+            raise ValueError("Slopes must be finite and above 0, intercepts finite.")
+        if self.method not in METHODS:
+            raise ValueError(f"Calibration method {self.method!r}; expected one of {', '.join(METHODS)}.")
+        for name, values in (("slopes", slopes), ("intercepts", intercepts)):
+            values.setflags(write=False)
+            object.__setattr__(self, name, values)
+
+    @classmethod
+    def identity(cls, n_labels: int) -> Calibration:
+        """The calibration that leaves probabilities as they are."""
+        return cls(np.ones(n_labels), np.zeros(n_labels), "none")
+
+    def apply(self, probs: Probs) -> Probs:
+        """Calibrated probabilities (tickets, labels); finite for 0 and 1, in the same order within each label.
+
+        >>> doubtful = Calibration(np.array([0.5]), np.array([0.0]))
+        >>> doubtful.apply(np.array([[0.9], [0.5]], dtype=np.float32)).round(2).tolist()
+        [[0.75], [0.5]]
+        """
+        if probs.ndim != 2 or probs.shape[1] != len(self.slopes):
+            raise ValueError(f"Probabilities {probs.shape} for a calibration of {len(self.slopes)} labels.")
+        changed = (self.slopes != 1) | (self.intercepts != 0)
+        calibrated = np.array(probs, dtype=np.float32)
+        calibrated[:, changed] = _sigmoid(_logit(probs[:, changed]) * self.slopes[changed] + self.intercepts[changed])
+        return calibrated
+
+    def to_dict(self, names: Sequence[str]) -> dict[str, Any]:
+        """The calibration as `calibration.json` holds it, under the labels' names in order."""
+        rows = zip(names, self.slopes.tolist(), self.intercepts.tolist(), strict=True)
+        return {
+            "method": self.method,
+            "labels": {name: {"slope": slope, "intercept": intercept} for name, slope, intercept in rows},
+        }
+
+    @classmethod
+    def from_dict(cls, document: Any, names: Sequence[str]) -> Calibration:
+        """Read `calibration.json` for a taxonomy of the given names; raises ArtefactError that says what is wrong."""
+        if not isinstance(document, Mapping) or set(document) != {"method", "labels"}:
+            raise _broken("its keys are not `method` and `labels`")
+        if document["method"] not in METHODS:
+            raise _broken(f"method {document['method']!r} is none of {', '.join(METHODS)}")
+        labels = document["labels"]
+        if not isinstance(labels, Mapping) or set(labels) != set(names):
+            raise _broken("its labels are not exactly those of taxonomy.toml")
+        rows = [_slope_and_intercept(name, labels[name]) for name in names]
+        return cls(np.array([row[0] for row in rows]), np.array([row[1] for row in rows]), document["method"])
+
+
+def fit(targets: Targets, probs: Probs, *, method: str = "platt") -> Calibration:
+    """Learn a calibration from scores that the scorer gave to tickets it was not fitted on.
+
+    Each label gets Platt's logistic curve with a prior around "leave it as it is" (Gaussian on the logarithm of the
+    slope and on the intercept), so that a label with a handful of positives moves little; a label without positives or
+    without negatives does not move.
+
+    Args:
+        targets: (tickets, labels).
+        probs: (tickets, labels), out-of-fold or validation scores.
+        method: one of `METHODS`; raises UsageError for another.
+
+    >>> fit(np.array([[True], [False]]), np.array([[0.9], [0.1]], dtype=np.float32), method="none").method
+    'none'
+    """
+    if method not in METHODS:
+        raise UsageError(f"Calibration {method!r} is unknown. Use one of: {', '.join(METHODS)}.", code="bad_setting")
+    if targets.shape != probs.shape or targets.ndim != 2:
+        raise ValueError(f"Targets {targets.shape} with probabilities {probs.shape}; expected (tickets, labels) twice.")
+    identity = Calibration.identity(targets.shape[1])
+    if method == "none":
+        return identity
+    slopes, intercepts = np.array(identity.slopes), np.array(identity.intercepts)
+    for label in np.flatnonzero(targets.any(axis=0) & ~targets.all(axis=0)):
+        slopes[label], intercepts[label] = _fit_label(targets[:, label], _logit(probs[:, label]), PRIOR)
+    return Calibration(slopes, intercepts, method)
+
+
+def _fit_label(targets: Targets, logits: FloatArray, prior: float) -> tuple[float, float]:
+    """The most probable slope and intercept for one label's targets and logits, both (tickets,)."""
+    from scipy.optimize import minimize  # noqa: PLC0415 - serving never pays for it
+
+    signs = np.where(targets, 1.0, -1.0)
+
+    def loss(point: FloatArray) -> tuple[float, FloatArray]:
+        slope = np.exp(point[0])
+        margins = signs * (slope * logits + point[1])
+        pull = -signs * _sigmoid(-margins)
+        gradient = np.array([slope * (pull @ logits), pull.sum()]) + prior * point
+        return float(np.logaddexp(0, -margins).sum() + prior / 2 * (point @ point)), gradient
+
+    # A slope outside 1/1000..1000 says nothing that its bound does not say.
+    best = minimize(loss, np.zeros(2), jac=True, method="L-BFGS-B", bounds=[(-6.9, 6.9), (-50.0, 50.0)])
+    return float(np.exp(best.x[0])), float(best.x[1])
+
+
+def _logit(probs: Probs) -> FloatArray:
+    inside = np.clip(probs.astype(np.float64), EDGE, 1 - EDGE)
+    return np.log(inside) - np.log1p(-inside)
+
+
+def _sigmoid(logits: FloatArray) -> FloatArray:
+    return 1.0 / (1.0 + np.exp(-np.clip(logits, -500.0, 500.0)))  # beyond 500 the exponential overflows
+
+
+def _slope_and_intercept(name: str, entry: Any) -> tuple[float, float]:
+    if not isinstance(entry, Mapping) or set(entry) != {"slope", "intercept"}:
+        raise _broken(f"label {name!r} does not hold exactly `slope` and `intercept`")
+    slope, intercept = entry["slope"], entry["intercept"]
+    for value in (slope, intercept):
+        # Comparing refuses NaN and integers too long for a float.
+        if isinstance(value, bool) or not isinstance(value, int | float) or not -LARGEST <= value <= LARGEST:
+            raise _broken(f"label {name!r} has {str(value)[:40]!r} where a finite number belongs")
+    if slope <= 0:
+        raise _broken(f"label {name!r} has slope {slope}; a slope is above 0")
+    return float(slope), float(intercept)
+
+
+def _broken(problem: str) -> ArtefactError:
+    return ArtefactError(
+        f"{FILE}: {problem}. Expected a method, and a slope above 0 with a finite intercept for every label of the "
+        "taxonomy. Restore the model folder from where it came, or train the model again.",
+        code="bad_calibration",
+    )
