@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from tagdesk.arrays import BoolArray, FloatArray, IntArray, Probs, Targets
-from tagdesk.evaluate.bootstrap import Intervals, bootstrap
+from tagdesk.evaluate.bootstrap import Intervals, intervals
 from tagdesk.evaluate.curves import PrecisionRecall, Reliability, brier, ece, precision_recall, reliability
 from tagdesk.evaluate.figures import LabelFigures, Pair, Report
 from tagdesk.evaluate.ratios import defined, mean, ratio
@@ -70,8 +70,8 @@ def evaluate(  # noqa: PLR0913 - four arrays with names, then how to resample th
     known = np.ones(len(targets), dtype=np.bool_) if known is None else np.asarray(known, dtype=np.bool_)
     _check(targets, probs, decided, names, known)
     true, scores, given = targets[known], probs[known], decided[known]
-    intervals = bootstrap(true, given, _hits(true, scores), seed=seed, resamples=resamples, confidence=confidence)
-    per_label = _per_label(true, scores, given, names, decided.sum(axis=0), intervals)
+    spread = intervals(true, given, _hits(true, scores), seed=seed, resamples=resamples, confidence=confidence)
+    per_label = _per_label(true, scores, given, names, decided.sum(axis=0), spread)
     return Report(
         names=tuple(names),
         n=len(targets),
@@ -82,7 +82,7 @@ def evaluate(  # noqa: PLR0913 - four arrays with names, then how to resample th
         ece=_mean_over(per_label, "ece"),
         brier=_mean_over(per_label, "brier"),
         per_label=per_label,
-        intervals=intervals.overall,
+        intervals=spread.overall,
         confidence=confidence,
         resamples=resamples,
         cooccurrence=_pairs(true, true),
@@ -125,7 +125,7 @@ def _averages(true: Targets, given: BoolArray) -> dict[str, float | None]:
 
 
 def _per_label(
-    true: Targets, probs: Probs, given: BoolArray, names: Sequence[str], predicted: IntArray, intervals: Intervals
+    true: Targets, probs: Probs, given: BoolArray, names: Sequence[str], predicted: IntArray, spread: Intervals
 ) -> dict[str, LabelFigures]:
     """The figures of each label; NaN becomes None."""
     both, deserved, got = (cells.sum(axis=0) for cells in (true & given, true, given))
@@ -142,7 +142,7 @@ def _per_label(
             **{figure: defined(values[i]) for figure, values in figures.items()},
             support=int(deserved[i]),
             predicted=int(predicted[i]),
-            f1_interval=intervals.f1[i],
+            f1_interval=spread.f1[i],
         )
         for i, name in enumerate(names)
     }

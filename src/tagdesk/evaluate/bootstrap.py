@@ -29,7 +29,7 @@ class Figures:
     f1: FloatArray
 
 
-def bootstrap(
+def intervals(
     targets: Targets, decided: BoolArray, hits: BoolArray, *, seed: int, resamples: int, confidence: float
 ) -> Intervals:
     """Percentile intervals over resamples of the tickets; None for a figure that is undefined in all of them.
