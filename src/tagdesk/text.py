@@ -36,7 +36,7 @@ FLAGS: Final = (
     MIXED_SCRIPT,  # a word mixes Latin with Cyrillic or Greek letters
 )
 
-_RAW_CHARACTERS = 5 * KEPT_CHARACTERS  # room for markup that vanishes, small enough to normalise in milliseconds
+_RAW_CHARACTERS = 3 * KEPT_CHARACTERS  # room for markup that vanishes, small enough to normalise in milliseconds
 _MARKS_IN_A_ROW = 30  # more than any script stacks; normalising is quadratic in the length of a run
 _ROUNDS = 4  # markup hidden in markup deeper than this was written to hide
 
@@ -62,7 +62,8 @@ _TAG = re.compile(
     re.IGNORECASE,
 )
 _QUOTE_MARKS = re.compile(r"^[\s>]+|>(?:\s*+>){2,}+", re.MULTILINE)
-_BASE64 = re.compile(r"(?<![A-Za-z0-9+/])(?:[A-Za-z0-9+/]{60,}+=*+ ?+)++")
+_BASE64 = re.compile(r"(?<![A-Za-z0-9+/])(?:[A-Za-z0-9+/]{60,}+=*+[\s>]*+)++")
+_BETWEEN_BASE64 = re.compile(r"[\s>=]+")
 _BASE64_AT_LEAST = 200
 _PLAIN_WORD_AT_MOST = 60
 _NOT_PLAIN = re.compile(r"[\x00-\x08\x0e-\x1f\x7f<>]|&#?\w")
@@ -70,9 +71,9 @@ _MIXED = re.compile(
     "[A-Za-z\u00c0-\u024f][\u0370-\u03a8\u03aa-\u03bb\u03bd-\u03ff\u0400-\u052f\u1f00-\u1fff]"
     "|[\u0370-\u03a8\u03aa-\u03bb\u03bd-\u03ff\u0400-\u052f\u1f00-\u1fff][A-Za-z\u00c0-\u024f]"
 )  # without \u03a9 and \u03bc, which stand beside Latin letters in units
-_TYPEWRITER = str.maketrans(  # curly quotes, hyphen, minus: phones and word processors write them unasked
-    "\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u2010\u2212", "''''\"\"\"\"--"
-)
+# Phones and word processors write curly quotes, hyphens and minus signs unasked: what they mean is typed on a keyboard.
+_TYPOGRAPHIC = re.compile("[\u2018-\u201f\u2010\u2212]")
+_TYPEWRITER = dict(zip("\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u2010\u2212", "''''\"\"\"\"--", strict=True))
 _DEFUSED = str.maketrans("&<>", "   ")
 
 
@@ -182,12 +183,13 @@ def _folded(text: str) -> str:
     if text.isascii():
         return text
     text = _INVISIBLE.sub("", text).replace("\uff9e", "\u3099").replace("\uff9f", "\u309a")  # marks in disguise
-    return unicodedata.normalize("NFKC", _with_few_marks(text)).translate(_TYPEWRITER)
+    return unicodedata.normalize("NFKC", _with_few_marks(text))
 
 
 def _one_line(text: str) -> str:
-    """Single blanks for controls and runs of blanks, no long runs of marks, no attachments."""
+    """Single blanks for controls and runs of blanks, plain quotes, no long runs of marks, no attachments."""
     text = _CONTROL.sub(" ", _ESCAPE_SEQUENCE.sub(" ", text))
+    text = _TYPOGRAPHIC.sub(lambda sign: _TYPEWRITER[sign[0]], text)
     return " ".join(_without_base64(" ".join(_with_few_marks(text).split())).split())
 
 
@@ -210,7 +212,7 @@ def _without_base64(text: str) -> str:
 
 
 def _blank_if_attachment(run: re.Match[str]) -> str:
-    opening = run[0][:_BASE64_AT_LEAST]
+    opening = _BETWEEN_BASE64.sub("", run[0])[:_BASE64_AT_LEAST]
     if len(opening) < _BASE64_AT_LEAST:
         return run[0]
     is_encoded = all(re.search(kind, opening) for kind in ("[a-z]", "[A-Z]", "[0-9]"))
