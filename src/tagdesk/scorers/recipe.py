@@ -17,7 +17,9 @@ from tagdesk.errors import UsageError
 KINDS = ("probe", "linear", "transformer")
 
 
-def _setting(default: Any, *kinds: str, low: float | None = None, high: float | None = None, choices: tuple[str, ...] = ()) -> Any:
+def _setting(
+    default: Any, *kinds: str, low: float | None = None, high: float | None = None, choices: tuple[str, ...] = ()
+) -> Any:
     """A field that belongs to the given kinds of recipe (all, when none is named) and the values that it may take."""
     return field(default=default, metadata={"kinds": kinds or KINDS, "low": low, "high": high, "choices": choices})
 
@@ -38,11 +40,27 @@ class Recipe:
     seed: int = _setting(0, low=0)
     objective: str = _setting("f1_macro")  # what thresholds are fitted to; see tagdesk.policy
     calibration: str = _setting("platt", choices=("platt", "none"))
-    folds: int = _setting(5, low=0, high=50)  # calibrate on out-of-fold scores of this many folds; 0: on a validation part
-    validation_share: float = _setting(0.15, low=0.02, high=0.5)  # split off where folds = 0 and no validation file is given
+    folds: int = _setting(
+        5, low=0, high=50
+    )  # calibrate on out-of-fold scores of this many folds; 0: on a validation part
+    validation_share: float = _setting(
+        0.15, low=0.02, high=0.5
+    )  # split off where folds = 0 and no validation file is given
     encoder: str = _setting("starter", "probe", "transformer")
     max_tokens: int = _setting(256, "probe", "transformer", low=8, high=8192)
-    strength: float = _setting(10.0, "probe", "linear", low=1e-6)  # C of the logistic regression: inverse regularisation
+    strength: float = _setting(
+        20.0, "probe", "linear", low=1e-6
+    )  # C of the logistic regression: inverse regularisation
+    # frozen encoder: a Gaussian kernel on embeddings and TF-IDF of word pieces; chosen by benchmarks/probe.py
+    gamma: float = _setting(0.5, "probe", low=1e-3, high=100)  # width of the kernel: exp(-gamma * squared distance)
+    landmarks: int = _setting(
+        1000, "probe", low=10, high=5000
+    )  # training texts that span the kernel; caps time and size
+    words: float = _setting(
+        1.0, "probe", low=0, high=100
+    )  # weight of the word pieces beside the kernel; 0 leaves them out
+    word_pairs: bool = _setting(True, "probe")
+    max_terms: int = _setting(20_000, "probe", low=10)
     # TF-IDF
     word_ngrams: int = _setting(2, "linear", low=1, high=5)
     char_ngrams: int = _setting(5, "linear", low=0, high=8)  # from 2 up to this many; 0 leaves characters out
@@ -58,7 +76,9 @@ class Recipe:
     dropout: float = _setting(0.1, "transformer", low=0, high=0.9)  # before the head
     pooling: str = _setting("auto", "transformer", choices=("auto", "mean", "cls"))
     class_weights: str = _setting("none", "transformer", choices=("none", "balanced"))
-    patience: int = _setting(3, "transformer", low=0)  # epochs without a better validation loss before stopping; 0: never stop
+    patience: int = _setting(
+        3, "transformer", low=0
+    )  # epochs without a better validation loss before stopping; 0: never stop
     precision: str = _setting("auto", "transformer", choices=("auto", "fp32", "bf16"))
     device: str = _setting("auto", "transformer", choices=("auto", "cpu", "cuda"))
 
@@ -71,7 +91,9 @@ class Recipe:
         known = {setting.name: setting for setting in fields(self)}
         strangers = sorted(set(settings) - set(known))
         if strangers:
-            raise UsageError(f"Unknown setting {', '.join(strangers)}. Known: {', '.join(known)}.", code="unknown_setting")
+            raise UsageError(
+                f"Unknown setting {', '.join(strangers)}. Known: {', '.join(known)}.", code="unknown_setting"
+            )
         values = {name: _parsed(name, value, type(known[name].default)) for name, value in settings.items()}
         kind = str(values.get("kind", self.kind))
         for name in values:
@@ -142,6 +164,8 @@ def _parsed(name: str, value: Any, kind: type) -> Any:
             return int(value)
         if kind is float and isinstance(value, str | int | float) and not isinstance(value, bool):
             return float(value)
+        if kind is bool and str(value).lower() in ("true", "false"):
+            return str(value).lower() == "true"
         if kind is str and isinstance(value, str):
             return value
     except ValueError:

@@ -1,0 +1,193 @@
+"""Runs an ONNX graph over texts: tokens in batches of like length, results in the order of the texts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagdesk.arrays import BoolArray, FloatArray
+from tagdesk.errors import ArtefactError, InputError
+
+BATCH_TOKENS = 4096  # tokens of one batch, padding included: larger ones no longer gain speed on a CPU
+MAX_TOKENIZER_BYTES = 50_000_000  # a tokenizer file beyond this is no tokenizer
+TOKENIZE_AT_ONCE = 1024  # texts; keeps memory flat on long inputs
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a graph gave for some texts.
+
+    Attributes:
+        output: (tickets, width).
+        truncated: (tickets,), True where a text had more tokens than the graph was given.
+        unknown: (tickets,), share of a text's tokens that the vocabulary does not know.
+        ids: the tokens of each text that the graph was given, special ones at both ends.
+    """
+
+    output: NDArray[np.float32]
+    truncated: BoolArray
+    unknown: FloatArray
+    ids: list[list[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Tokens:
+    ids: list[list[int]]
+    truncated: BoolArray
+    unknown: FloatArray
+
+
+class TextGraph:
+    """An ONNX graph with inputs `input_ids` and `attention_mask`, and the tokenizer that feeds it.
+
+    Args:
+        folder: holds `model.onnx` and `tokenizer.json`, both verified by the caller.
+        max_tokens: longer texts are cut there, their last special token kept.
+        threads: how many the graph may use; None: as many as the process has cores.
+    """
+
+    def __init__(self, folder: Path, max_tokens: int, *, threads: int | None = None) -> None:
+        self.folder = folder
+        self.max_tokens = max_tokens
+        self._tokenizer = open_tokenizer(folder / "tokenizer.json")
+        self._unknown_id = _unknown_id(self._tokenizer)
+        self._pad_id = self._tokenizer.token_to_id("[PAD]") or self._tokenizer.token_to_id("<pad>") or 0
+        self._session = _session(folder / "model.onnx", threads)
+        self.widths: dict[str, Any] = {output.name: output.shape[-1] for output in self._session.get_outputs()}
+
+    def read(self, texts: Sequence[str], output: str) -> Reading:
+        """Run the graph over cleaned texts and give the named output, (tickets, width), in their order.
+
+        Raises ArtefactError where the graph has no such output or fails, InputError where it gives no finite numbers.
+        """
+        width = self.widths.get(output)
+        if not isinstance(width, int):
+            raise ArtefactError(
+                f"{self.folder / 'model.onnx'} has no output {output!r} of fixed width; it has {sorted(self.widths)}. "
+                "Export the model again.",
+                code="bad_graph",
+            )
+        result = np.zeros((len(texts), width), dtype=np.float32)
+        truncated = np.zeros(len(texts), dtype=np.bool_)
+        unknown = np.zeros(len(texts), dtype=np.float64)
+        ids: list[list[int]] = []
+        for start in range(0, len(texts), TOKENIZE_AT_ONCE):
+            part = slice(start, start + TOKENIZE_AT_ONCE)
+            tokens = self._tokenize(texts[part])
+            truncated[part], unknown[part] = tokens.truncated, tokens.unknown
+            ids += tokens.ids
+            for rows in batches([len(ids) for ids in tokens.ids], BATCH_TOKENS):
+                result[start + rows] = self._run([tokens.ids[row] for row in rows], output)
+        if not np.isfinite(result).all():
+            raise ArtefactError(
+                f"{self.folder / 'model.onnx'} gives numbers that are not finite. Its weights are damaged: "
+                "export or train the model again.",
+                code="model_unhealthy",
+            )
+        return Reading(result, truncated, unknown, ids)
+
+    def _tokenize(self, texts: Sequence[str]) -> _Tokens:
+        try:
+            encodings = self._tokenizer.encode_batch_fast(list(texts))
+        except (TypeError, ValueError) as error:
+            raise InputError(f"A text cannot be split into tokens: {error}.", code="bad_text") from error
+        ids = [encoding.ids for encoding in encodings]
+        truncated = np.array([len(row) > self.max_tokens for row in ids], dtype=np.bool_)
+        ids = [row if len(row) <= self.max_tokens else [*row[: self.max_tokens - 1], row[-1]] for row in ids]
+        # The two special tokens around a text are always known and say nothing of it.
+        unknown = np.array([row.count(self._unknown_id) / max(1, len(row) - 2) for row in ids], dtype=np.float64)
+        return _Tokens(ids, truncated, np.minimum(unknown, 1.0))
+
+    def _run(self, ids: list[list[int]], output: str) -> NDArray[np.float32]:
+        longest = max(len(row) for row in ids)
+        input_ids = np.full((len(ids), longest), self._pad_id, dtype=np.int64)
+        mask = np.zeros((len(ids), longest), dtype=np.int64)
+        for index, row in enumerate(ids):
+            input_ids[index, : len(row)] = row
+            mask[index, : len(row)] = 1
+        try:
+            (value,) = self._session.run([output], {"input_ids": input_ids, "attention_mask": mask})
+        except Exception as error:  # the runtime raises its own kinds, which share no public base
+            raise ArtefactError(
+                f"{self.folder / 'model.onnx'} cannot be run: {_first_line(error)} Export or train the model again.",
+                code="bad_graph",
+            ) from error
+        return np.asarray(value, dtype=np.float32)
+
+
+def batches(lengths: Sequence[int], budget: int) -> Iterator[NDArray[np.int64]]:
+    """Rows grouped by like length, so that rows x longest stays within the budget (a single row may exceed it).
+
+    >>> [rows.tolist() for rows in batches([5, 2, 5, 2], budget=8)]
+    [[1, 3], [0], [2]]
+    """
+    order = np.argsort(np.asarray(lengths, dtype=np.int64), kind="stable")
+    start = 0
+    for end in range(1, len(order) + 1):
+        next_length = lengths[order[end]] if end < len(order) else None
+        if next_length is None or (end - start + 1) * next_length > budget:
+            yield order[start:end]
+            start = end
+
+
+def open_tokenizer(path: Path) -> Any:
+    """The tokenizer of a `tokenizer.json`; special tokens that a customer types are plain text to it."""
+    from tokenizers import Tokenizer  # noqa: PLC0415 - costs time at start-up
+
+    if path.stat().st_size > MAX_TOKENIZER_BYTES:
+        raise ArtefactError(
+            f"{path} has {path.stat().st_size:,} bytes; a tokenizer has at most {MAX_TOKENIZER_BYTES:,}.",
+            code="bad_tokenizer",
+        )
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises bare Exception
+        raise ArtefactError(f"{path} is not a tokenizer: {_first_line(error)}", code="bad_tokenizer") from error
+    tokenizer.encode_special_tokens = True
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tokenizer
+
+
+def _unknown_id(tokenizer: Any) -> int:
+    for token in ("[UNK]", "<unk>"):
+        found = tokenizer.token_to_id(token)
+        if found is not None:
+            return int(found)
+    return -1
+
+
+def _session(path: Path, threads: int | None) -> Any:
+    import onnxruntime as ort  # noqa: PLC0415 - costs time at start-up
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # an idle service burns no core
+    options.log_severity_level = 4
+    try:
+        # From bytes: a graph that names external files has no folder to find them in.
+        session = ort.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # the runtime raises its own kinds, which share no public base
+        raise ArtefactError(
+            f"{path} is not a graph that can be run: {_first_line(error)} Export or train the model again.",
+            code="bad_graph",
+        ) from error
+    names = {value.name for value in session.get_inputs()}
+    if names != {"input_ids", "attention_mask"}:
+        raise ArtefactError(
+            f"{path} takes {sorted(names)}; expected input_ids and attention_mask. Export the model again.",
+            code="bad_graph",
+        )
+    return session
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip().splitlines()
+    return f"{(text[0] if text else type(error).__name__)[:300]}."

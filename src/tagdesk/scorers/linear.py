@@ -1,0 +1,147 @@
+"""TF-IDF over words and characters with a logistic regression per label: trains in seconds, needs no encoder."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagdesk.arrays import IntArray, Probs
+from tagdesk.errors import ArtefactError
+from tagdesk.scorers.base import Examples, Progress, Scorer, Scores, out_of_fold, silent
+from tagdesk.scorers.head import fit_head
+from tagdesk.scorers.onnx import sigmoid
+from tagdesk.scorers.recipe import Recipe
+
+FILE = "linear.npz"
+
+
+class LinearScorer:
+    """Words and character n-grams, weighted by TF-IDF, to probabilities."""
+
+    kind: ClassVar[str] = "linear"
+
+    def __init__(self, vectorizers: Sequence[Any], weights: NDArray[np.float32], bias: NDArray[np.float32]) -> None:
+        self._vectorizers = list(vectorizers)
+        self._weights = weights
+        self._bias = bias
+
+    def score(self, texts: Sequence[str]) -> Scores:
+        """Probabilities for cleaned texts, in their order; `unknown` is the share of words never seen in training."""
+        if not texts:
+            return Scores(np.zeros((0, len(self._bias)), dtype=np.float32), np.zeros(0, np.bool_), np.zeros(0))
+        logits = np.asarray(_features(self._vectorizers, texts) @ self._weights, dtype=np.float32) + self._bias
+        return Scores(sigmoid(logits), np.zeros(len(texts), np.bool_), self._unknown(texts))
+
+    def _unknown(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        words = self._vectorizers[0]
+        vocabulary, split = words.vocabulary_, words.build_tokenizer()
+        shares = []
+        for text in texts:
+            found = split(text.lower())
+            shares.append(sum(word not in vocabulary for word in found) / len(found) if found else 1.0)
+        return np.array(shares, dtype=np.float64)
+
+    def save(self, folder: Path) -> None:
+        """Write `linear.npz`: plain arrays, the vocabulary as UTF-8 with a line per n-gram."""
+        arrays: dict[str, NDArray[Any]] = {"weights": self._weights, "bias": self._bias}
+        for index, vectorizer in enumerate(self._vectorizers):
+            terms = sorted(vectorizer.vocabulary_, key=vectorizer.vocabulary_.__getitem__)
+            arrays[f"terms_{index}"] = np.frombuffer("\n".join(terms).encode(), dtype=np.uint8)
+            arrays[f"idf_{index}"] = vectorizer.idf_.astype(np.float64)
+            arrays[f"ngrams_{index}"] = np.array(vectorizer.ngram_range, dtype=np.int64)
+        with (folder / FILE).open("wb") as file:
+            np.savez(file, **arrays)
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Build the scorer from its folder; raises ArtefactError where the arrays do not fit each other."""
+        path = folder / FILE
+        arrays = read_arrays(path)
+        try:
+            count = sum(name.startswith("terms_") for name in arrays)
+            weights, bias = arrays["weights"].astype(np.float32), arrays["bias"].astype(np.float32)
+            vectorizers = [_rebuilt(arrays, index) for index in range(count)]
+            width = sum(len(vectorizer.vocabulary_) for vectorizer in vectorizers)
+        except (KeyError, ValueError, TypeError) as error:
+            raise ArtefactError(
+                f"{path} is not a linear scorer: {error}. Train it again.", code="bad_arrays"
+            ) from error
+        if not count or weights.shape != (width, *bias.shape) or not np.isfinite(weights).all():
+            raise ArtefactError(
+                f"{path}: weights {weights.shape} do not fit {width} n-grams and {bias.shape} labels. Train it again.",
+                code="bad_arrays",
+            )
+        return cls(vectorizers, weights, bias)
+
+
+OPENS = LinearScorer
+
+
+def fit(
+    examples: Examples,
+    recipe: Recipe,
+    *,
+    validation: Examples | None = None,  # noqa: ARG001 - the convex fit has nothing to stop early
+    checkpoint: Path | None = None,  # noqa: ARG001 - over before a kill could matter
+    progress: Progress = silent,
+) -> Scorer:
+    """Learn vocabulary, weights and biases from the examples."""
+    progress("features", 0, 2)
+    vectorizers = [_vectorizer("word", 1, recipe.word_ngrams, recipe.max_features)]
+    if recipe.char_ngrams:
+        vectorizers.append(_vectorizer("char_wb", min(2, recipe.char_ngrams), recipe.char_ngrams, recipe.max_features))
+    for vectorizer in vectorizers:
+        vectorizer.fit(examples.texts)
+    progress("heads", 1, 2)
+    features = _features(vectorizers, examples.texts)
+    (weights,), bias = fit_head([features], examples.targets, strength=recipe.strength)
+    progress("heads", 2, 2)
+    return LinearScorer(vectorizers, weights, bias)
+
+
+def score_out_of_fold(
+    examples: Examples, recipe: Recipe, folds: Sequence[IntArray], *, progress: Progress = silent
+) -> Probs:
+    """Scores of every example by a scorer that never saw its fold, vocabulary included."""
+    return out_of_fold(examples, folds, lambda seen: fit(seen, recipe), progress)
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """The plain arrays of an `.npz`; raises ArtefactError for anything else, objects included."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, AttributeError) as error:
+        raise ArtefactError(
+            f"{path} does not hold plain arrays: {error}. Train it again.", code="bad_arrays"
+        ) from error
+
+
+def _vectorizer(analyzer: str, low: int, high: int, most: int | None = None) -> Any:
+    from sklearn.feature_extraction.text import TfidfVectorizer  # noqa: PLC0415 - slow to import
+
+    # One letter is a word too ("I"), so that short texts do not end without features.
+    pattern = r"(?u)\b\w+\b" if analyzer == "word" else None
+    return TfidfVectorizer(
+        analyzer=analyzer, ngram_range=(low, high), sublinear_tf=True, max_features=most, token_pattern=pattern
+    )
+
+
+def _rebuilt(arrays: dict[str, NDArray[Any]], index: int) -> Any:
+    terms = arrays[f"terms_{index}"].tobytes().decode().split("\n")
+    low, high = (int(value) for value in arrays[f"ngrams_{index}"])
+    vectorizer = _vectorizer("word" if index == 0 else "char_wb", low, high)
+    vectorizer.vocabulary = {term: column for column, term in enumerate(terms)}
+    vectorizer.idf_ = arrays[f"idf_{index}"]
+    return vectorizer
+
+
+def _features(vectorizers: Sequence[Any], texts: Sequence[str]) -> Any:
+    from scipy.sparse import hstack  # noqa: PLC0415 - slow to import
+
+    return hstack([vectorizer.transform(texts) for vectorizer in vectorizers], format="csr")

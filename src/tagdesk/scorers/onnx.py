@@ -1,0 +1,76 @@
+"""Scores texts with an exported graph: the way models are served."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+
+from tagdesk.encoders.onnx import TextGraph
+from tagdesk.errors import ArtefactError
+from tagdesk.scorers.base import Scores
+
+FILES = ("model.onnx", "tokenizer.json")
+
+
+class OnnxScorer:
+    """A graph whose output `logits` holds one number per label; `embedding`, where it has one, serves probes."""
+
+    kind: ClassVar[str] = "onnx"
+
+    def __init__(self, folder: Path, max_tokens: int, *, threads: int | None = None) -> None:
+        self.folder = folder
+        self.max_tokens = max_tokens
+        self._graph = TextGraph(folder, max_tokens, threads=threads)
+
+    def score(self, texts: Sequence[str]) -> Scores:
+        """Probabilities for cleaned texts, in their order."""
+        reading = self._graph.read(texts, "logits")
+        return Scores(sigmoid(reading.output), reading.truncated, reading.unknown)
+
+    def save(self, folder: Path) -> None:
+        """Write the graph, its tokenizer and its settings."""
+        for file in FILES:
+            shutil.copyfile(self.folder / file, folder / file)
+        write_settings(folder, max_tokens=self.max_tokens)
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Build the scorer from its folder."""
+        return cls(folder, read_max_tokens(folder))
+
+
+OPENS = OnnxScorer
+
+
+def sigmoid(logits: np.typing.NDArray[np.float32]) -> np.typing.NDArray[np.float32]:
+    """1 / (1 + exp(-x)), without overflow.
+
+    >>> sigmoid(np.array([0.0, 800.0, -800.0], dtype=np.float32)).tolist()
+    [0.5, 1.0, 0.0]
+    """
+    small = np.exp(-np.abs(logits))
+    return np.where(logits >= 0, 1 / (1 + small), small / (1 + small)).astype(np.float32)
+
+
+def write_settings(folder: Path, *, max_tokens: int) -> None:
+    """Write `scorer.json`."""
+    (folder / "scorer.json").write_text(json.dumps({"max_tokens": max_tokens}) + "\n", encoding="utf-8")
+
+
+def read_max_tokens(folder: Path) -> int:
+    """The cut in tokens of `scorer.json`; raises ArtefactError."""
+    path = folder / "scorer.json"
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))["max_tokens"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ArtefactError(f"{path} names no max_tokens. Train or export the model again.", code="bad_json") from error
+    if not isinstance(value, int) or isinstance(value, bool) or not 8 <= value <= 8192:
+        raise ArtefactError(
+            f"{path}: max_tokens is {value!r}; expected a whole number from 8 to 8192.", code="bad_json"
+        )
+    return value
