@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -99,8 +100,14 @@ class Taxonomy:
         """Parse `taxonomy.toml`; raises InputError that says what is wrong with it."""
         try:
             document = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+        except (ValueError, RecursionError) as error:  # also numbers of thousands of digits, brackets of any depth
             raise InputError(f"taxonomy.toml is not valid TOML: {error}.", code="bad_taxonomy") from error
+        strangers = set(document) - {"label", "rules"}
+        if strangers:
+            raise InputError(
+                f"taxonomy.toml: unknown key {_listing(strangers)}; it holds `rules` and [[label]] tables.",
+                code="bad_taxonomy",
+            )
         entries = document.get("label")
         rules = document.get("rules", [])
         if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
@@ -148,7 +155,9 @@ def _problem_with(names: Sequence[str]) -> str | None:
             return f"the name {name[:40]!r}... has {len(name)} characters; at most {MAX_NAME} are allowed."
         if "|" in name or any(ord(character) < ord(" ") for character in name):
             return f"the name {name!r} holds '|' or a control character, which separate labels in files."
-    repeated = sorted({name for name in names if names.count(name) > 1})
+        if any("\ud800" <= character <= "\udfff" for character in name):
+            return f"the name {name!r} holds half a character (a lone surrogate), which no file can hold."
+    repeated = [name for name, times in Counter(names).items() if times > 1]
     return f"{_listing(repeated)} stands in it twice." if repeated else None
 
 
