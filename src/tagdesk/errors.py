@@ -8,7 +8,7 @@ from typing import ClassVar
 class TagdeskError(Exception):
     """Something a caller can mend: the message says what, what was expected, and the remedy.
 
-    `code` is a short stable word for programs (`empty_text`, `not_csv`); `exit_code` is what the command line ends with.
+    `code` is a short stable word for programs (`empty_text`, `not_csv`); `exit_code` is what a command ends with.
 
     >>> raise InputError("tickets.csv: no column 'text'.", code="missing_column")
     Traceback (most recent call last):

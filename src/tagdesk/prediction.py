@@ -25,8 +25,8 @@ class Decision(IntEnum):
 class Prediction:
     """The labels, calibrated scores and decisions for one text, and who said so.
 
-    `labels` holds the labels that reach "suggest", most probable first. `scores` maps every label of the taxonomy, in its
-    order, to a probability. `flags` says what was unusual about the text (`truncated`, `very_short`, ...).
+    `labels` holds the labels that reach "suggest", most probable first. `scores` maps every label of the taxonomy, in
+    its order, to a probability. `flags` says what was unusual about the text (`truncated`, `very_short`, ...).
 
     >>> p = Prediction("hi", ("A",), {"A": 0.9, "B": 0.1}, {"A": Decision.SUGGEST, "B": Decision.NONE}, "m", "p")
     >>> p.best

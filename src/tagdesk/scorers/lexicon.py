@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -69,4 +70,4 @@ def _terms(ids: Sequence[int], *, pairs: bool) -> list[tuple[int, int]]:
     """The terms of one text; the special tokens at its two ends are none."""
     inner = ids[1:-1]
     alone = [(token, ALONE) for token in inner]
-    return alone + list(zip(inner[:-1], inner[1:], strict=True)) if pairs else alone
+    return alone + list(pairwise(inner)) if pairs else alone

@@ -55,7 +55,7 @@ class LinearScorer:
             arrays[f"idf_{index}"] = vectorizer.idf_.astype(np.float64)
             arrays[f"ngrams_{index}"] = np.array(vectorizer.ngram_range, dtype=np.int64)
         with (folder / FILE).open("wb") as file:
-            np.savez(file, **arrays)
+            np.savez(file, allow_pickle=False, **arrays)
 
     @classmethod
     def open(cls, folder: Path) -> Self:

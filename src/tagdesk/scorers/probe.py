@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from tagdesk.arrays import Embeddings, IntArray, Probs, Targets
 from tagdesk.encoders import EncoderFolder, resolve
 from tagdesk.encoders.onnx import TextGraph
-from tagdesk.errors import ArtefactError
+from tagdesk.errors import ArtefactError, MissingExtra
 from tagdesk.scorers.base import Examples, Progress, Scorer, Scores, silent
 from tagdesk.scorers.head import fit_head
 from tagdesk.scorers.lexicon import Lexicon
@@ -98,8 +98,9 @@ class ProbeScorer:
         """Write the encoder graph, its tokenizer, the head and the settings."""
         for file in FILES:
             shutil.copyfile(self.graph.folder / file, folder / file)
-        with (folder / HEAD).open("wb") as file:
-            np.savez(file, **{field.name: getattr(self.head, field.name) for field in fields(ProbeHead)})
+        arrays = {field.name: getattr(self.head, field.name) for field in fields(ProbeHead)}
+        with (folder / HEAD).open("wb") as out:
+            np.savez(out, allow_pickle=False, **arrays)
         write_settings(folder, max_tokens=self.graph.max_tokens)
 
     @classmethod
@@ -191,7 +192,7 @@ def _fit_head(seen: _Seen, targets: Targets, recipe: Recipe) -> ProbeHead:
     return ProbeHead(
         landmarks=landmarks,
         kernel_weights=(whiten @ weights[0]).astype(np.float32),
-        gamma=np.float32(recipe.gamma).reshape(()),
+        gamma=np.array(recipe.gamma, dtype=np.float32),
         terms=lexicon.terms if keep else np.zeros((0, 2), np.int32),
         idf=lexicon.idf if keep else np.zeros(0, np.float32),
         term_weights=weights[1] * np.float32(np.sqrt(recipe.words)) if keep else np.zeros((0, labels), np.float32),
@@ -232,6 +233,8 @@ def _open_graph(recipe: Recipe) -> TextGraph:
 
 
 def _converted(folder: EncoderFolder) -> Path:
-    from tagdesk.encoders.convert import cached_onnx  # noqa: PLC0415 - needs the [train] extra
-
+    try:
+        from tagdesk.encoders.convert import cached_onnx  # noqa: PLC0415 - needs the [train] extra
+    except ImportError as error:
+        raise MissingExtra(f"A probe on the encoder {folder.name!r}", "train") from error
     return cached_onnx(folder)

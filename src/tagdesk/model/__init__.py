@@ -1,0 +1,165 @@
+"""A model: text in, predictions out; a folder on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from tagdesk.arrays import Probs
+from tagdesk.calibrate import Calibration
+from tagdesk.encoders import starter_model
+from tagdesk.errors import ArtefactError, InputError
+from tagdesk.model.folder import Manifest, read_folder, read_manifest, write_folder
+from tagdesk.policy import Policy
+from tagdesk.prediction import Decision, Prediction
+from tagdesk.scorers import Scorer, open_scorer
+from tagdesk.taxonomy import Taxonomy
+from tagdesk.text import check_text
+
+__all__ = ["STARTER", "Judged", "Manifest", "Model", "find_model", "list_models", "read_manifest"]
+
+STARTER = "starter"
+UNSAVED = "unsaved"
+MANY_UNKNOWN = 0.5  # share of unknown tokens from which a prediction is flagged `unk_ratio`
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Calibrated probabilities (tickets, labels) and the flags of each text."""
+
+    probs: Probs
+    flags: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A taxonomy, a scorer, its calibration and a default policy.
+
+    >>> model = Model.load("starter")
+    >>> model.predict(["I was charged twice, please refund one"])[0].labels
+    ('Refund Request', 'Billing Issue')
+    """
+
+    taxonomy: Taxonomy
+    scorer: Scorer
+    calibration: Calibration
+    policy: Policy
+    manifest: Manifest | None = None
+
+    @property
+    def id(self) -> str:
+        """12 hex digits over taxonomy, weights, tokenizer and calibration; `unsaved` before the first save."""
+        return self.manifest.id if self.manifest else UNSAVED
+
+    def judge(self, texts: Sequence[str]) -> Judged:
+        """Calibrated probabilities and flags of each text.
+
+        Raises InputError that names the place of a text that is empty, too long or half a character.
+        """
+        cleaned = []
+        for place, text in enumerate(texts, start=1):
+            try:
+                cleaned.append(check_text(text))
+            except InputError as error:
+                where = f"Text {place} of {len(texts)}: " if len(texts) > 1 else ""
+                raise InputError(f"{where}{error}", code=error.code) from error
+        scores = self.scorer.score([text.text for text in cleaned])
+        flags = [
+            (*text.flags, *(("truncated",) if cut and "truncated" not in text.flags else ()), *_strange(float(share)))
+            for text, cut, share in zip(cleaned, scores.truncated, scores.unknown, strict=True)
+        ]
+        return Judged(self.calibration.apply(scores.probs), tuple(flags))
+
+    def predict(self, texts: Sequence[str], *, policy: Policy | None = None) -> list[Prediction]:
+        """A prediction for each text, in their order; `policy` replaces the default one."""
+        chosen = policy or self.policy
+        judged = self.judge(texts)
+        decisions = chosen.decide(judged.probs)
+        policy_id, names = chosen.id, self.taxonomy.names
+        predictions = []
+        for text, probs, decided, flags in zip(texts, judged.probs, decisions, judged.flags, strict=True):
+            order = np.argsort(-probs, kind="stable")
+            predictions.append(
+                Prediction(
+                    text=text,
+                    labels=tuple(names[label] for label in order if decided[label] >= Decision.SUGGEST),
+                    scores=dict(zip(names, probs.tolist(), strict=True)),
+                    decisions={name: Decision(int(value)) for name, value in zip(names, decided, strict=True)},
+                    model=self.id,
+                    policy=policy_id,
+                    flags=flags,
+                )
+            )
+        return predictions
+
+    def save(self, root: Path) -> Self:
+        """Write the model to `root/<id>` and give it back with its identity.
+
+        The folder appears whole or not at all. A model that is there already stays as it is.
+        """
+        manifest = write_folder(
+            root,
+            kind=self.scorer.kind,
+            taxonomy=self.taxonomy,
+            calibration=self.calibration,
+            policy=self.policy,
+            write_scorer=self.scorer.save,
+            origin=self.manifest.origin if self.manifest else {},
+        )
+        return replace(self, manifest=manifest)
+
+    @classmethod
+    def load(cls, name: str | Path = STARTER, *, models: Path | None = None) -> Model:
+        """Open a model by folder, by id below `models` (default: ./models), or `starter`.
+
+        Checks the manifest, then every checksum, then builds; nothing in the folder is run. Raises ArtefactError that
+        names the file, what was expected and the remedy.
+        """
+        folder = find_model(name, models=models)
+        parts = read_folder(folder)
+        scorer = open_scorer(parts.manifest.kind, folder)
+        model = cls(parts.taxonomy, scorer, parts.calibration, parts.policy, parts.manifest)
+        width = scorer.score(["ok"]).probs.shape[1]  # a trial run: what cannot score one word must not be served
+        if width != len(parts.taxonomy):
+            raise ArtefactError(
+                f"{folder}: the weights give {width} scores, taxonomy.toml names {len(parts.taxonomy)} labels. "
+                "Train the model again.",
+                code="label_mismatch",
+            )
+        return model
+
+
+def find_model(name: str | Path, *, models: Path | None = None) -> Path:
+    """The folder of a model given by path, id or `starter`; raises ArtefactError where there is none."""
+    root = models if models is not None else Path("models")
+    if str(name) == STARTER:
+        return starter_model()
+    candidates = [Path(name), root / str(name)] if not Path(name).is_absolute() else [Path(name)]
+    for folder in candidates:
+        if (folder / "manifest.json").is_file():
+            return folder
+    raise ArtefactError(
+        f"There is no model {str(name)!r}: looked for manifest.json in {' and '.join(str(c) for c in candidates)}. "
+        "Name a model folder, an id that `tagdesk models` lists, or 'starter'.",
+        code="no_model",
+    )
+
+
+def list_models(root: Path) -> list[Manifest]:
+    """The manifests of the models below a folder, newest first; what is no model is passed over."""
+    found = []
+    for folder in sorted(root.iterdir()) if root.is_dir() else []:
+        if (folder / "manifest.json").is_file() and not folder.name.startswith("."):
+            try:
+                found.append((folder.stat().st_mtime, read_manifest(folder)))
+            except ArtefactError:
+                continue
+    return [manifest for _, manifest in sorted(found, key=lambda entry: -entry[0])]
+
+
+def _strange(share: float) -> tuple[str, ...]:
+    return ("unk_ratio",) if share >= MANY_UNKNOWN else ()
