@@ -24,13 +24,13 @@ class Reading:
     """What a graph gave for some texts.
 
     Attributes:
-        output: (tickets, width).
+        outputs: (tickets, width) for each output that was asked for, in that order.
         truncated: (tickets,), True where a text had more tokens than the graph was given.
         unknown: (tickets,), share of a text's tokens that the vocabulary does not know.
         ids: the tokens of each text that the graph was given, special ones at both ends.
     """
 
-    output: NDArray[np.float32]
+    outputs: tuple[NDArray[np.float32], ...]
     truncated: BoolArray
     unknown: FloatArray
     ids: list[list[int]]
@@ -61,19 +61,12 @@ class TextGraph:
         self._session = _session(folder / "model.onnx", threads)
         self.widths: dict[str, Any] = {output.name: output.shape[-1] for output in self._session.get_outputs()}
 
-    def read(self, texts: Sequence[str], output: str) -> Reading:
-        """Run the graph over cleaned texts and give the named output, (tickets, width), in their order.
+    def read(self, texts: Sequence[str], outputs: Sequence[str]) -> Reading:
+        """Run the graph over cleaned texts and give the named outputs in the order of the texts.
 
-        Raises ArtefactError where the graph has no such output or fails, InputError where it gives no finite numbers.
+        Raises ArtefactError where the graph has no such output, fails, or gives numbers that are not finite.
         """
-        width = self.widths.get(output)
-        if not isinstance(width, int):
-            raise ArtefactError(
-                f"{self.folder / 'model.onnx'} has no output {output!r} of fixed width; it has {sorted(self.widths)}. "
-                "Export the model again.",
-                code="bad_graph",
-            )
-        result = np.zeros((len(texts), width), dtype=np.float32)
+        results = [np.zeros((len(texts), self._width(name)), dtype=np.float32) for name in outputs]
         truncated = np.zeros(len(texts), dtype=np.bool_)
         unknown = np.zeros(len(texts), dtype=np.float64)
         ids: list[list[int]] = []
@@ -82,15 +75,27 @@ class TextGraph:
             tokens = self._tokenize(texts[part])
             truncated[part], unknown[part] = tokens.truncated, tokens.unknown
             ids += tokens.ids
-            for rows in batches([len(ids) for ids in tokens.ids], BATCH_TOKENS):
-                result[start + rows] = self._run([tokens.ids[row] for row in rows], output)
-        if not np.isfinite(result).all():
+            for rows in batches([len(row) for row in tokens.ids], BATCH_TOKENS):
+                values = self._run([tokens.ids[row] for row in rows], outputs)
+                for result, value in zip(results, values, strict=True):
+                    result[start + rows] = value
+        if not all(np.isfinite(result).all() for result in results):
             raise ArtefactError(
                 f"{self.folder / 'model.onnx'} gives numbers that are not finite. Its weights are damaged: "
                 "export or train the model again.",
                 code="model_unhealthy",
             )
-        return Reading(result, truncated, unknown, ids)
+        return Reading(tuple(results), truncated, unknown, ids)
+
+    def _width(self, output: str) -> int:
+        width = self.widths.get(output)
+        if not isinstance(width, int):
+            raise ArtefactError(
+                f"{self.folder / 'model.onnx'} has no output {output!r} of fixed width; it has {sorted(self.widths)}. "
+                "Export the model again.",
+                code="bad_graph",
+            )
+        return width
 
     def _tokenize(self, texts: Sequence[str]) -> _Tokens:
         try:
@@ -104,7 +109,7 @@ class TextGraph:
         unknown = np.array([row.count(self._unknown_id) / max(1, len(row) - 2) for row in ids], dtype=np.float64)
         return _Tokens(ids, truncated, np.minimum(unknown, 1.0))
 
-    def _run(self, ids: list[list[int]], output: str) -> NDArray[np.float32]:
+    def _run(self, ids: list[list[int]], outputs: Sequence[str]) -> list[NDArray[np.float32]]:
         longest = max(len(row) for row in ids)
         input_ids = np.full((len(ids), longest), self._pad_id, dtype=np.int64)
         mask = np.zeros((len(ids), longest), dtype=np.int64)
@@ -112,13 +117,13 @@ class TextGraph:
             input_ids[index, : len(row)] = row
             mask[index, : len(row)] = 1
         try:
-            (value,) = self._session.run([output], {"input_ids": input_ids, "attention_mask": mask})
+            values = self._session.run(list(outputs), {"input_ids": input_ids, "attention_mask": mask})
         except Exception as error:  # the runtime raises its own kinds, which share no public base
             raise ArtefactError(
                 f"{self.folder / 'model.onnx'} cannot be run: {_first_line(error)} Export or train the model again.",
                 code="bad_graph",
             ) from error
-        return np.asarray(value, dtype=np.float32)
+        return [np.asarray(value, dtype=np.float32) for value in values]
 
 
 def batches(lengths: Sequence[int], budget: int) -> Iterator[NDArray[np.int64]]:

@@ -30,15 +30,15 @@ class Lexicon:
         self._column = {(first, second): column for column, (first, second) in enumerate(terms.tolist())}
 
     @classmethod
-    def fit(cls, ids: Sequence[Sequence[int]], *, pairs: bool, most: int) -> Self:
+    def fit(cls, ids: Sequence[Sequence[int]], *, most: int) -> Self:
         """Learn the terms of some texts: the `most` that stand in most texts, ties by token id.
 
-        >>> Lexicon.fit([[101, 7, 8, 102], [101, 7, 102]], pairs=True, most=2).terms.tolist()
+        >>> Lexicon.fit([[101, 7, 8, 102], [101, 7, 102]], most=2).terms.tolist()
         [[7, -1], [7, 8]]
         """
         texts_with = Counter[tuple[int, int]]()
         for row in ids:
-            texts_with.update(set(_terms(row, pairs=pairs)))
+            texts_with.update(set(_terms(row)))
         kept = sorted(sorted(texts_with, key=lambda term: (-texts_with[term], term))[:most])
         counts = np.array([texts_with[term] for term in kept], dtype=np.float64)
         idf = np.log((1 + len(ids)) / (1 + counts)) + 1
@@ -47,9 +47,7 @@ class Lexicon:
     def weigh(self, ids: Sequence[Sequence[int]]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
         """For each text the columns of its known terms and their weights, of length 1 together."""
         for row in ids:
-            counts = Counter(
-                column for term in _terms(row, pairs=True) if (column := self._column.get(term)) is not None
-            )
+            counts = Counter(column for term in _terms(row) if (column := self._column.get(term)) is not None)
             columns = np.fromiter(counts, dtype=np.int64, count=len(counts))
             values = np.fromiter(counts.values(), dtype=np.float32, count=len(counts))
             weights = (1 + np.log(values)) * self.idf[columns]
@@ -66,8 +64,8 @@ class Lexicon:
         return csr_matrix((values, columns, lengths), shape=(len(ids), len(self.terms)))
 
 
-def _terms(ids: Sequence[int], *, pairs: bool) -> list[tuple[int, int]]:
+def _terms(ids: Sequence[int]) -> list[tuple[int, int]]:
     """The terms of one text; the special tokens at its two ends are none."""
     inner = ids[1:-1]
     alone = [(token, ALONE) for token in inner]
-    return alone + list(pairwise(inner)) if pairs else alone
+    return alone + list(pairwise(inner))

@@ -29,8 +29,8 @@ class OnnxScorer:
 
     def score(self, texts: Sequence[str]) -> Scores:
         """Probabilities for cleaned texts, in their order."""
-        reading = self._graph.read(texts, "logits")
-        return Scores(sigmoid(reading.output), reading.truncated, reading.unknown)
+        reading = self._graph.read(texts, ["logits"])
+        return Scores(sigmoid(reading.outputs[0]), reading.truncated, reading.unknown)
 
     def save(self, folder: Path) -> None:
         """Write the graph, its tokenizer and its settings."""

@@ -1,8 +1,9 @@
-"""A frozen sentence encoder with one regularised head per label: trains in seconds, needs no torch.
+"""A frozen sentence encoder with kernel ridge regression on top: trains in seconds, needs no torch.
 
-A text is seen twice: as the sentence embedding, through a Gaussian kernel, and as its word pieces, alone and in pairs,
-weighted by TF-IDF. The embedding carries over to words never seen in training; the word pieces keep apart what the
-embedding blurs ("charged" and "refunded"). Both feed one logistic regression per label.
+A text is seen three times: as the encoder's sentence embedding and as the mean of a middle layer, each through a
+Gaussian kernel, and as its word pieces, alone and in pairs, weighted by TF-IDF. The embedding carries over to words
+never seen in training; the middle layer and the word pieces keep apart what it blurs ("charged" and "refunded"). One
+linear system gives the weights of all labels at once.
 """
 
 from __future__ import annotations
@@ -11,33 +12,46 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tagdesk.arrays import Embeddings, IntArray, Probs, Targets
+from tagdesk.arrays import IntArray, Probs, Targets
 from tagdesk.encoders import EncoderFolder, resolve
 from tagdesk.encoders.onnx import TextGraph
-from tagdesk.errors import ArtefactError, MissingExtra
+from tagdesk.errors import ArtefactError, InputError, MissingExtra
 from tagdesk.scorers.base import Examples, Progress, Scorer, Scores, silent
-from tagdesk.scorers.head import fit_head
 from tagdesk.scorers.lexicon import Lexicon
 from tagdesk.scorers.linear import read_arrays
 from tagdesk.scorers.onnx import FILES, read_max_tokens, sigmoid, write_settings
 from tagdesk.scorers.recipe import Recipe
 
 HEAD = "head.npz"
+VIEWS = ("embedding", "middle")  # outputs of an encoder graph; a graph may lack the second
+STEEPNESS = 4.0  # scales scores of about -1..1 to logits, near the slope that calibration finds
 EMBED_AT_ONCE = 256  # texts between two reports of progress
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """Texts as the encoder sees them: views (views, tickets, width) and the token ids of each text."""
+
+    views: NDArray[np.float32]
+    ids: Sequence[Sequence[int]]
+
+    def take(self, rows: IntArray) -> Seen:
+        """The texts at the given rows, in that order."""
+        return Seen(self.views[:, rows], [self.ids[row] for row in rows])
+
+
+@dataclass(frozen=True, slots=True)
 class ProbeHead:
-    """What turns an embedding and word pieces into logits.
+    """What turns embeddings and word pieces into logits.
 
     Attributes:
-        landmarks: (landmarks, width), embeddings of training texts.
-        kernel_weights: (landmarks, labels), for the Gaussian kernel between a text and each landmark.
+        landmarks: (views, landmarks, width), embeddings of training texts, one block for each view of the encoder.
+        kernel_weights: (landmarks, labels), for the sum of the Gaussian kernels between a text and each landmark.
         gamma: the kernel is exp(-gamma * squared distance).
         terms: (terms, 2), word pieces as token ids; the second is -1 where a piece stands alone.
         idf: (terms,).
@@ -45,7 +59,7 @@ class ProbeHead:
         bias: (labels,).
     """
 
-    landmarks: Embeddings
+    landmarks: NDArray[np.float32]
     kernel_weights: NDArray[np.float32]
     gamma: NDArray[np.float32]
     terms: NDArray[np.int32]
@@ -54,9 +68,9 @@ class ProbeHead:
     bias: NDArray[np.float32]
 
     def __post_init__(self) -> None:
-        labels, marks, terms = len(self.bias), len(self.landmarks), len(self.terms)
+        labels, marks, terms = len(self.bias), len(self.kernel_weights), len(self.terms)
         expected = {
-            "landmarks": (marks, self.landmarks.shape[-1]),
+            "landmarks": (self.landmarks.shape[0], marks, self.landmarks.shape[-1]),
             "kernel_weights": (marks, labels),
             "gamma": (),
             "terms": (terms, 2),
@@ -69,12 +83,12 @@ class ProbeHead:
             if value.shape != shape or not np.isfinite(value).all():
                 raise ValueError(f"{name} is {value.shape}; expected {shape}, all finite")
 
-    def logits(self, embeddings: Embeddings, ids: Sequence[Sequence[int]]) -> NDArray[np.float32]:
-        """Logits (tickets, labels) from embeddings (tickets, width) and the token ids of each text."""
-        kernel = gaussian(embeddings, self.landmarks, float(self.gamma))
+    def logits(self, seen: Seen) -> NDArray[np.float32]:
+        """Logits (tickets, labels)."""
+        kernel = _gaussians(seen.views, self.landmarks, float(self.gamma))
         lexicon = Lexicon(self.terms, self.idf)
-        words = np.zeros((len(ids), len(self.bias)), dtype=np.float32)
-        for row, (columns, values) in enumerate(lexicon.weigh(ids)):
+        words = np.zeros((len(seen.ids), len(self.bias)), dtype=np.float32)
+        for row, (columns, values) in enumerate(lexicon.weigh(seen.ids)):
             words[row] = values @ self.term_weights[columns]
         return kernel @ self.kernel_weights + words + self.bias
 
@@ -90,8 +104,8 @@ class ProbeScorer:
 
     def score(self, texts: Sequence[str]) -> Scores:
         """Probabilities for cleaned texts, in their order."""
-        reading = self.graph.read(texts, "embedding")
-        logits = self.head.logits(reading.output, reading.ids)
+        reading = self.graph.read(texts, views_of(self.graph))
+        logits = self.head.logits(Seen(np.stack(reading.outputs), reading.ids))
         return Scores(sigmoid(logits), reading.truncated, reading.unknown)
 
     def save(self, folder: Path) -> None:
@@ -112,27 +126,18 @@ class ProbeScorer:
         except (TypeError, ValueError) as error:
             raise ArtefactError(f"{folder / HEAD}: {error}. Train the model again.", code="bad_arrays") from error
         graph = TextGraph(folder, read_max_tokens(folder))
-        if graph.widths.get("embedding") != head.landmarks.shape[1]:
+        views = views_of(graph)
+        given = (len(views), *{graph.widths[view] for view in views})
+        if given != (len(head.landmarks), head.landmarks.shape[-1]):
             raise ArtefactError(
-                f"{folder}: the encoder gives {graph.widths.get('embedding')} numbers, the head reads "
-                f"{head.landmarks.shape[1]}. Train the model again.",
+                f"{folder}: the encoder gives {given[0]} views of {given[1:]} numbers, the head reads "
+                f"{len(head.landmarks)} of {head.landmarks.shape[-1]}. Train the model again.",
                 code="bad_arrays",
             )
         return cls(graph, head)
 
 
 OPENS = ProbeScorer
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """Texts as the encoder sees them."""
-
-    embeddings: Embeddings
-    ids: Sequence[Sequence[int]]
-
-    def take(self, rows: IntArray) -> _Seen:
-        return _Seen(self.embeddings[rows], [self.ids[row] for row in rows])
 
 
 def fit(
@@ -159,66 +164,73 @@ def score_out_of_fold(
         progress("folds", done, len(folds))
         rows = np.setdiff1d(everything, held_out)
         head = _fit_head(seen.take(rows), examples.targets[rows], recipe)
-        probs[held_out] = sigmoid(head.logits(seen.embeddings[held_out], [seen.ids[row] for row in held_out]))
+        probs[held_out] = sigmoid(head.logits(seen.take(held_out)))
     progress("folds", len(folds), len(folds))
     return probs
 
 
-def gaussian(left: Embeddings, right: Embeddings, gamma: float) -> NDArray[np.float32]:
-    """exp(-gamma * squared distance) between rows of length 1, (left, right).
+def views_of(graph: TextGraph) -> tuple[str, ...]:
+    """The outputs of an encoder graph that a probe reads."""
+    return tuple(view for view in VIEWS if view in graph.widths)
 
-    >>> rows = np.eye(2, dtype=np.float32)
-    >>> gaussian(rows, rows, 0.5).round(3).tolist()
-    [[1.0, 0.368], [0.368, 1.0]]
+
+def _fit_head(seen: Seen, targets: Targets, recipe: Recipe) -> ProbeHead:
+    """Kernel ridge regression on targets of -1 and 1; the bias is one more kernel, constant 1.
+
+    With more tickets than landmarks the weights stand on a random sample of them (subset of regressors: Rasmussen &
+    Williams, Gaussian Processes for Machine Learning, 8.3.1), but are fitted to all.
     """
-    kernel: NDArray[np.float32] = np.exp((2 * gamma) * (left @ right.T - 1)).astype(np.float32)
-    return kernel
+    from scipy.linalg import solve  # noqa: PLC0415 - slow to import, and not needed to serve
 
-
-def _fit_head(seen: _Seen, targets: Targets, recipe: Recipe) -> ProbeHead:
-    """Nystroem features of the kernel and TF-IDF of the word pieces, into one logistic regression per label."""
-    landmarks = _landmarks(seen.embeddings, recipe)
-    kernel = gaussian(landmarks, landmarks, recipe.gamma).astype(np.float64)
-    values, vectors = np.linalg.eigh(kernel)
-    useful = values > values[-1] * 1e-7 if len(values) else values > 0
-    whiten = vectors[:, useful] / np.sqrt(values[useful])
-    lexicon = Lexicon.fit(seen.ids, pairs=recipe.word_pairs, most=recipe.max_terms)
-    blocks: list[Any] = [gaussian(seen.embeddings, landmarks, recipe.gamma) @ whiten]
-    if recipe.words:
-        blocks.append(lexicon.matrix(seen.ids) * np.sqrt(recipe.words))
-    weights, bias = fit_head(blocks, targets, strength=recipe.strength)
-    labels = targets.shape[1]
-    keep = recipe.words > 0
+    if not len(targets):
+        raise InputError("There are no labelled tickets to learn from.", code="too_few")
+    lexicon = Lexicon.fit(seen.ids, most=recipe.max_terms)
+    rows = _landmarks(len(targets), recipe)
+    terms, marks = lexicon.matrix(seen.ids), seen.take(rows)
+    share = 1 / (len(seen.views) + (recipe.words > 0))
+    weight = recipe.words * share
+    kernel = _gaussians(seen.views, marks.views, recipe.gamma).astype(np.float64) * share
+    kernel += (terms @ terms[rows].T).toarray() * weight + 1
+    wanted = np.where(targets, STEEPNESS, -STEEPNESS).astype(np.float64)
+    if len(rows) == len(targets):
+        weights = solve(kernel + recipe.ridge * np.eye(len(rows)), wanted, assume_a="pos", overwrite_a=True)
+    else:
+        normal = kernel.T @ kernel + recipe.ridge * (kernel[rows] + 1e-6 * np.eye(len(rows)))
+        weights = solve(normal, kernel.T @ wanted, assume_a="pos", overwrite_a=True)
     return ProbeHead(
-        landmarks=landmarks,
-        kernel_weights=(whiten @ weights[0]).astype(np.float32),
+        landmarks=marks.views,
+        kernel_weights=(weights * share).astype(np.float32),
         gamma=np.array(recipe.gamma, dtype=np.float32),
-        terms=lexicon.terms if keep else np.zeros((0, 2), np.int32),
-        idf=lexicon.idf if keep else np.zeros(0, np.float32),
-        term_weights=weights[1] * np.float32(np.sqrt(recipe.words)) if keep else np.zeros((0, labels), np.float32),
-        bias=bias,
+        terms=lexicon.terms,
+        idf=lexicon.idf,
+        term_weights=np.asarray(terms[rows].T @ weights * weight, dtype=np.float32),
+        bias=weights.sum(axis=0).astype(np.float32),
     )
 
 
-def _landmarks(embeddings: Embeddings, recipe: Recipe) -> Embeddings:
-    """All embeddings, or a random sample of them where there are more than the recipe allows."""
-    if len(embeddings) <= recipe.landmarks:
-        return embeddings
-    rows = np.random.default_rng(recipe.seed).choice(len(embeddings), size=recipe.landmarks, replace=False)
-    return embeddings[np.sort(rows)]
+def _landmarks(tickets: int, recipe: Recipe) -> IntArray:
+    """All rows, or a random sample of them where there are more than the recipe allows."""
+    if tickets <= recipe.landmarks:
+        return np.arange(tickets)
+    return np.sort(np.random.default_rng(recipe.seed).choice(tickets, size=recipe.landmarks, replace=False))
 
 
-def _see(graph: TextGraph, texts: Sequence[str], progress: Progress) -> _Seen:
-    width = graph.widths["embedding"]
-    embeddings = np.zeros((len(texts), width), dtype=np.float32)
+def _gaussians(left: NDArray[np.float32], right: NDArray[np.float32], gamma: float) -> NDArray[np.float32]:
+    """The sum over views of exp(-gamma * squared distance) between rows of length 1, (left, right)."""
+    return np.sum([np.exp((2 * gamma) * (a @ b.T - 1)) for a, b in zip(left, right, strict=True)], axis=0)  # type: ignore[no-any-return]
+
+
+def _see(graph: TextGraph, texts: Sequence[str], progress: Progress) -> Seen:
+    names = views_of(graph)
+    views = np.zeros((len(names), len(texts), graph.widths[names[0]]), dtype=np.float32)
     ids: list[Sequence[int]] = []
     for start in range(0, len(texts), EMBED_AT_ONCE):
         progress("embedding", start, len(texts))
-        reading = graph.read(texts[start : start + EMBED_AT_ONCE], "embedding")
-        embeddings[start : start + EMBED_AT_ONCE] = reading.output
+        reading = graph.read(texts[start : start + EMBED_AT_ONCE], names)
+        views[:, start : start + EMBED_AT_ONCE] = reading.outputs
         ids += reading.ids
     progress("embedding", len(texts), len(texts))
-    return _Seen(embeddings, ids)
+    return Seen(views, ids)
 
 
 def _open_graph(recipe: Recipe) -> TextGraph:

@@ -51,15 +51,13 @@ class Recipe:
     strength: float = _setting(
         20.0, "probe", "linear", low=1e-6
     )  # C of the logistic regression: inverse regularisation
-    # frozen encoder: a Gaussian kernel on embeddings and TF-IDF of word pieces; chosen by benchmarks/probe.py
-    gamma: float = _setting(0.5, "probe", low=1e-3, high=100)  # width of the kernel: exp(-gamma * squared distance)
-    landmarks: int = _setting(
-        1000, "probe", low=10, high=5000
-    )  # training texts that span the kernel; caps time and size
+    # frozen encoder: kernel ridge regression on embeddings and word pieces; chosen by benchmarks/probe.py
+    gamma: float = _setting(1.0, "probe", low=1e-3, high=100)  # of the Gaussian kernel: exp(-gamma * squared distance)
     words: float = _setting(
         1.0, "probe", low=0, high=100
-    )  # weight of the word pieces beside the kernel; 0 leaves them out
-    word_pairs: bool = _setting(True, "probe")
+    )  # weight of the word pieces beside each embedding; 0: without
+    ridge: float = _setting(0.4, "probe", low=1e-4, high=100)  # penalty; more of it trusts single tickets less
+    landmarks: int = _setting(4000, "probe", low=10, high=20_000)  # tickets that span the kernel; caps time and size
     max_terms: int = _setting(20_000, "probe", low=10)
     # TF-IDF
     word_ngrams: int = _setting(2, "linear", low=1, high=5)
