@@ -13,10 +13,11 @@ import numpy as np
 from tagdesk.arrays import BoolArray, FloatArray, IntArray, Probs, Targets
 from tagdesk.evaluate.bootstrap import Intervals, intervals
 from tagdesk.evaluate.curves import PrecisionRecall, Reliability, brier, ece, precision_recall, reliability
-from tagdesk.evaluate.figures import LabelFigures, Pair, Report
+from tagdesk.evaluate.figures import Interval, LabelFigures, Pair, Report
 from tagdesk.evaluate.ratios import defined, mean, ratio
 
 __all__ = [
+    "Interval",
     "LabelFigures",
     "Pair",
     "PrecisionRecall",
