@@ -154,6 +154,16 @@ def test_figures_grow_with_the_labels_and_name_them_all():
     assert heat.get_size_inches()[0] > 12
 
 
+def test_beyond_what_can_be_read_the_weakest_and_most_frequent_labels_are_shown():
+    targets, probs = tickets(60, 95, share=0.1)
+    report = measured(targets, probs)
+    bars, heat = label_bars(report), cooccurrence_map(report)
+    assert "90 weakest labels are shown" in bars.get_supxlabel()
+    assert "80 most frequent labels are shown" in heat.get_supxlabel()
+    weakest = min(report.names, key=lambda name: report.per_label[name].f1)
+    assert weakest in [tick.get_text() for tick in bars.axes[0].get_yticklabels()]
+
+
 def test_many_labels_share_one_panel_and_few_get_their_own():
     few, many = tickets(30, 3), tickets(30, 21)
     for draw in (precision_recall_curves, reliability_diagram):

@@ -35,11 +35,11 @@ def plots(report: Report, targets: Targets, probs: Probs) -> dict[str, Figure]:
 def label_bars(report: Report) -> Figure:
     """F1 of each label with its interval, best first, with precision and recall as marks."""
     rows = [(name, report.per_label[name]) for name in report.names if report.per_label[name].f1 is not None]
+    too_many = len(rows) > _MOST_ROWS
     rows = sorted(rows, key=lambda row: -(row[1].f1 or 0))[-_MOST_ROWS:]
     roomy = len(rows) <= _ROOMY
     caption = f"Thin line: {report.confidence:.0%} interval of F1. n: tickets that truly have the label."
-    if len(rows) == _MOST_ROWS:
-        caption += f" The {_MOST_ROWS} weakest labels are shown."
+    caption += f" The {_MOST_ROWS} weakest labels are shown." if too_many else ""
     figure = canvas(9, 1.55 + len(rows) * (0.42 if roomy else 0.2), "How well each label is recognised", caption)
     figure.set_layout_engine("constrained", h_pad=0.15, w_pad=0.15)
     axes = figure.add_subplot()
@@ -91,7 +91,8 @@ def cooccurrence_map(report: Report) -> Figure:
     shares = np.where(np.eye(size, dtype=bool) | (support == 0), np.nan, counts / np.maximum(support, 1))
     axes.set_facecolor("#f2f2f2")
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=max(0.05, float(np.nanmax(shares))))
-    names = [drawable(report.names, 30)[i] for i in kept]
+    shown = drawable(report.names, 30)
+    names = [shown[i] for i in kept]
     axes.set_yticks(range(size), names, **written(9 if roomy else 6.5))
     axes.set_xticks(range(size), names, rotation=90 if size > 6 else 40, **written(9 if roomy else 6.5))
     axes.tick_params(length=0, colors=INK)
