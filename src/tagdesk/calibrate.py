@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from tagdesk.arrays import FloatArray, Probs, Targets
+from tagdesk.arrays import BoolArray, FloatArray, Probs, Targets
 from tagdesk.errors import ArtefactError, UsageError
 
 METHODS = ("platt", "none")
 FILE = "calibration.json"
 
-# Gaussian prior on (log slope, intercept) around (0, 0), in units of 1 / variance.
-PRIOR = 2.0
+# Strength of the Gaussian priors on (log slope, intercept), as 1 / variance; see docs/decisions/0003-calibration.md.
+POOLED_PRIOR = 1.0  # of the curve common to all labels, around "leave it as it is"
+LABEL_PRIOR = 2.0  # of each label's curve, around the common one
 # Probabilities are kept this far from 0 and 1 before their logit is taken.
 EDGE = 1e-7
 LARGEST = 1e6  # a slope or an intercept beyond it is a broken file
@@ -96,9 +98,9 @@ class Calibration:
 def fit(targets: Targets, probs: Probs, *, method: str = "platt") -> Calibration:
     """Learn a calibration from scores that the scorer gave to tickets it was not fitted on.
 
-    Each label gets Platt's logistic curve with a prior around "leave it as it is" (Gaussian on the logarithm of the
-    slope and on the intercept), so that a label with a handful of positives moves little; a label without positives or
-    without negatives does not move.
+    Platt's logistic curve is fitted to all labels in common, then to each label with a prior around the common one, so
+    that a label with a handful of positives follows the others and a frequent one itself. A label without positives or
+    without negatives stays as it is.
 
     Args:
         targets: (tickets, labels).
@@ -115,28 +117,31 @@ def fit(targets: Targets, probs: Probs, *, method: str = "platt") -> Calibration
     identity = Calibration.identity(targets.shape[1])
     if method == "none":
         return identity
-    slopes, intercepts = np.array(identity.slopes), np.array(identity.intercepts)
-    for label in np.flatnonzero(targets.any(axis=0) & ~targets.all(axis=0)):
-        slopes[label], intercepts[label] = _fit_label(targets[:, label], _logit(probs[:, label]), PRIOR)
+    slopes, intercepts, logits = np.array(identity.slopes), np.array(identity.intercepts), _logit(probs)
+    both = np.flatnonzero(targets.any(axis=0) & ~targets.all(axis=0))
+    common = _curve(targets[:, both].ravel(), logits[:, both].ravel(), (0.0, 0.0), POOLED_PRIOR)
+    for label in both:
+        log_slope, intercepts[label] = _curve(targets[:, label], logits[:, label], common, LABEL_PRIOR)
+        slopes[label] = math.exp(log_slope)
     return Calibration(slopes, intercepts, method)
 
 
-def _fit_label(targets: Targets, logits: FloatArray, prior: float) -> tuple[float, float]:
-    """The most probable slope and intercept for one label's targets and logits, both (tickets,)."""
+def _curve(targets: BoolArray, logits: FloatArray, around: tuple[float, float], prior: float) -> tuple[float, float]:
+    """The most probable (log slope, intercept) for targets and logits of the same length, given a prior around one."""
     from scipy.optimize import minimize  # noqa: PLC0415 - serving never pays for it
 
     signs = np.where(targets, 1.0, -1.0)
 
     def loss(point: FloatArray) -> tuple[float, FloatArray]:
-        slope = np.exp(point[0])
+        slope, away = np.exp(point[0]), point - around
         margins = signs * (slope * logits + point[1])
         pull = -signs * _sigmoid(-margins)
-        gradient = np.array([slope * (pull @ logits), pull.sum()]) + prior * point
-        return float(np.logaddexp(0, -margins).sum() + prior / 2 * (point @ point)), gradient
+        gradient = np.array([slope * (pull @ logits), pull.sum()]) + prior * away
+        return float(np.logaddexp(0, -margins).sum() + prior / 2 * (away @ away)), gradient
 
     # A slope outside 1/1000..1000 says nothing that its bound does not say.
-    best = minimize(loss, np.zeros(2), jac=True, method="L-BFGS-B", bounds=[(-6.9, 6.9), (-50.0, 50.0)])
-    return float(np.exp(best.x[0])), float(best.x[1])
+    best = minimize(loss, np.array(around), jac=True, method="L-BFGS-B", bounds=[(-6.9, 6.9), (-50.0, 50.0)])
+    return float(best.x[0]), float(best.x[1])
 
 
 def _logit(probs: Probs) -> FloatArray:
