@@ -48,7 +48,7 @@ def split(
     if by == "time":
         side = _by_time(_times(tickets), groups, parts)
     else:
-        groups = _with_units(groups, tickets) if by == "unit" else groups
+        groups = _with_units(groups, [ticket.unit for ticket in tickets]) if by == "unit" else groups
         side = stratify(_targets(tickets), groups, parts, seed)
     dealt: dict[str, list[Ticket]] = {name: [] for name in shares}
     names = list(shares)
@@ -57,7 +57,9 @@ def split(
     return dealt
 
 
-def stratified_folds(texts: Sequence[str], targets: Targets, k: int, seed: int) -> list[IntArray]:
+def stratified_folds(
+    texts: Sequence[str], targets: Targets, k: int, seed: int, *, units: Sequence[str | None] | None = None
+) -> list[IntArray]:
     """The rows of each of `k` folds, disjoint and together all; alike in their labels, near duplicates in one fold.
 
     Args:
@@ -65,9 +67,10 @@ def stratified_folds(texts: Sequence[str], targets: Targets, k: int, seed: int) 
         targets: (texts, labels).
         k: how many folds, at least 2.
         seed: the same seed gives the same folds.
+        units: the customer of each text, whose texts then stay in one fold.
 
     Raises:
-        InputError: `too_few`, where there are fewer different texts than folds.
+        InputError: `too_few`, where there are fewer different texts or customers than folds; `missing_unit`.
     """
     if k < 2 or len(texts) != len(targets):
         raise ValueError(
@@ -75,7 +78,8 @@ def stratified_folds(texts: Sequence[str], targets: Targets, k: int, seed: int) 
         )
     if not texts:
         raise InputError("There are no tickets to deal to folds. Name a file that has some.", code="too_few")
-    side = stratify(targets, near_duplicate_groups(texts), np.full(k, 1 / k), seed)
+    groups = near_duplicate_groups(texts)
+    side = stratify(targets, groups if units is None else _with_units(groups, units), np.full(k, 1 / k), seed)
     return [np.flatnonzero(side == fold) for fold in range(k)]
 
 
@@ -99,19 +103,19 @@ def _targets(tickets: Sequence[Ticket]) -> Targets:
     return targets
 
 
-def _with_units(groups: IntArray, tickets: Sequence[Ticket]) -> IntArray:
+def _with_units(groups: IntArray, customers: Sequence[str | None]) -> IntArray:
     """Groups that also hold all tickets of a customer together, numbered from 0, (tickets,)."""
     from scipy.sparse import coo_array  # noqa: PLC0415 - slow to import
     from scipy.sparse.csgraph import connected_components  # noqa: PLC0415
 
-    if all(ticket.unit is None for ticket in tickets):
+    if all(customer is None for customer in customers):
         raise InputError(
             "No ticket says which customer wrote it. Name the column that does, or split by labels.",
             code="missing_unit",
         )
     count = int(groups.max()) + 1
     numbers: dict[str, int] = {}
-    units = [None if t.unit is None else count + numbers.setdefault(t.unit, len(numbers)) for t in tickets]
+    units = [None if name is None else count + numbers.setdefault(name, len(numbers)) for name in customers]
     links = np.array([(g, u) for g, u in zip(groups, units, strict=True) if u is not None], np.int64).T
     size = count + len(numbers)
     graph = coo_array((np.ones(links.shape[1], np.bool_), (links[0], links[1])), shape=(size, size))
