@@ -1,0 +1,140 @@
+"""Rewrites a finished ONNX graph."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable
+
+    from onnx import NodeProto, TensorProto
+
+HEAD = "head."  # the names of what `add_head` adds begin with it; `quantise` leaves them alone
+SMALLEST = 4096  # numbers; to shorten a smaller array gains nothing that is worth an error
+GROUP = 32  # neighbouring numbers of the table of words that share a scale
+LARGEST_HALF = float(np.finfo(np.float16).max)
+
+
+def add_head(source: Path, weights: NDArray[np.float32], bias: NDArray[np.float32], out: Path) -> None:
+    """Write the graph with `logits` (tickets, labels) = embedding @ weights + bias as its first output.
+
+    Args:
+        source: a graph with an output `embedding` (tickets, width).
+        weights: (width, labels).
+        bias: (labels,).
+        out: the file to write; it may be the source.
+    """
+    from onnx import TensorProto, helper, load, numpy_helper, save  # noqa: PLC0415 - slow to import
+
+    model = load(source)
+    graph = model.graph
+    for name, value in (("weight", weights), ("bias", bias)):
+        graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(value, dtype=np.float32), HEAD + name))
+    graph.node.append(
+        helper.make_node("Gemm", ["embedding", HEAD + "weight", HEAD + "bias"], ["logits"], name=HEAD + "logits")
+    )
+    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["tickets", len(bias)])
+    outputs = [logits, *graph.output]
+    del graph.output[:]
+    graph.output.extend(outputs)
+    save(model, out)
+
+
+def quantise(source: Path, out: Path) -> None:
+    """Write the graph with its table of words in int8 and its matrices in float16.
+
+    Arithmetic stays in float32: the runtime unfolds the matrices when it opens the graph, and a word when it is read.
+    So texts are scored as fast as before, and alike on every CPU. `docs/decisions/0005-int8.md` shows what methods
+    that compute in int8 cost in decisions.
+
+    Args:
+        source: the graph of an encoder, with or without a head.
+        out: the file to write; it may be the source.
+    """
+    from onnx import load, numpy_helper, save  # noqa: PLC0415 - slow to import
+
+    model = load(source)
+    graph = model.graph
+    words = _word_tables(graph.node)
+    tensors: list[TensorProto] = []
+    unfold: list[NodeProto] = []
+    split: set[str] = set()
+    for tensor in graph.initializer:
+        array = numpy_helper.to_array(tensor)
+        if not _is_worth_it(tensor.name, array):
+            tensors.append(tensor)
+        elif tensor.name in words and array.shape[1] % GROUP == 0:
+            tensors += _in_int8(tensor.name, array)
+            split.add(tensor.name)
+        else:
+            tensors.append(numpy_helper.from_array(array.astype(np.float16), f"{tensor.name}.half"))
+            unfold.append(_cast_to_float(f"{tensor.name}.half", tensor.name))
+    nodes = [new for node in graph.node for new in _reading(node, split)]
+    del graph.initializer[:], graph.node[:]
+    graph.initializer.extend(tensors)
+    graph.node.extend([*unfold, *nodes])
+    save(model, out)
+
+
+def _word_tables(nodes: Iterable[NodeProto]) -> set[str]:
+    """Names of the arrays that are read by nothing but a look-up of token ids."""
+    looked_up: set[str] = set()
+    otherwise: set[str] = set()
+    for node in nodes:
+        is_lookup = node.op_type == "Gather" and node.input[1] == "input_ids" and not node.attribute[:]
+        looked_up.update(node.input[:1] if is_lookup else [])
+        otherwise.update([] if is_lookup else node.input)
+    return looked_up - otherwise
+
+
+def _is_worth_it(name: str, array: NDArray[np.generic]) -> bool:
+    return (
+        array.dtype == np.float32
+        and array.ndim == 2
+        and array.size >= SMALLEST
+        and not name.startswith(HEAD)
+        and bool(np.abs(array).max() < LARGEST_HALF)
+    )
+
+
+def _in_int8(name: str, table: NDArray[np.float32]) -> list[TensorProto]:
+    """The table (words, width) as `.int8` (words, groups, GROUP), `.scale` (words, groups, 1), and its `.shape`."""
+    from onnx import numpy_helper  # noqa: PLC0415 - slow to import
+
+    words, width = table.shape
+    groups = table.reshape(words, width // GROUP, GROUP)
+    largest = np.abs(groups).max(axis=2, keepdims=True)
+    scale = np.where(largest > 0, largest / 127, 1).astype(np.float32)
+    parts = {
+        "int8": np.rint(groups / scale).astype(np.int8),
+        "scale": scale,
+        "shape": np.array([0, 0, width], dtype=np.int64),  # 0: as it comes, tickets and tokens
+    }
+    return [numpy_helper.from_array(value, f"{name}.{part}") for part, value in parts.items()]
+
+
+def _reading(node: NodeProto, split: Container[str]) -> list[NodeProto]:
+    """The node, or what takes its place where it looks words up in a table that `_in_int8` has split."""
+    if not node.input or node.input[0] not in split:
+        return [node]
+    from onnx import helper  # noqa: PLC0415 - slow to import
+
+    (table, ids), (result,) = node.input, node.output
+    int8, scale, groups = (f"{result}.{part}" for part in ("int8", "scale", "groups"))
+    return [
+        helper.make_node("Gather", [f"{table}.int8", ids], [int8], name=f"{node.name}/int8"),
+        helper.make_node("Gather", [f"{table}.scale", ids], [scale], name=f"{node.name}/scale"),
+        _cast_to_float(int8, f"{result}.float"),
+        helper.make_node("Mul", [f"{result}.float", scale], [groups], name=f"{node.name}/unfold"),
+        helper.make_node("Reshape", [groups, f"{table}.shape"], [result], name=f"{node.name}/join"),
+    ]
+
+
+def _cast_to_float(source: str, result: str) -> NodeProto:
+    from onnx import TensorProto, helper  # noqa: PLC0415 - slow to import
+
+    return helper.make_node("Cast", [source], [result], name=f"{result}/cast", to=TensorProto.FLOAT)

@@ -1,0 +1,1 @@
+"""Fine-tunes a pretrained encoder with a linear head."""

@@ -1,0 +1,173 @@
+"""The network: a pretrained encoder, its pooling, a linear head."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import transformers
+from torch import Tensor, nn
+
+from tagdesk.encoders import EncoderFolder
+from tagdesk.errors import UsageError
+
+Pooling = Literal["mean", "cls"]
+HEAD_SPREAD = 0.02  # standard deviation of the head's first weights, as BERT was begun
+
+
+class PooledEncoder(nn.Module):
+    """Tokens to one vector per text."""
+
+    def __init__(self, encoder: transformers.PreTrainedModel, pooling: Pooling) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.pooling = pooling
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Vectors (tickets, width) of token ids and their mask, both (tickets, tokens); 0 in the mask is padding."""
+        states: Tensor = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        return states[:, 0] if self.pooling == "cls" else _mean(states, attention_mask)
+
+    def two_layers(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
+        """The same vectors, and the mean over tokens of the layer two thirds up, both (tickets, width)."""
+        reading = self.encoder(input_ids=input_ids, attention_mask=attention_mask, output_hidden_states=True)
+        last, layers = reading.last_hidden_state, reading.hidden_states
+        middle = layers[round((len(layers) - 1) * 2 / 3)]
+        return last[:, 0] if self.pooling == "cls" else _mean(last, attention_mask), _mean(middle, attention_mask)
+
+
+def _mean(states: Tensor, attention_mask: Tensor) -> Tensor:
+    """The mean over tokens that are no padding, (tickets, width)."""
+    weights = attention_mask.unsqueeze(-1).to(states.dtype)
+    return (states * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
+
+
+class Network(nn.Module):
+    """Tokens to one logit per label."""
+
+    def __init__(self, body: PooledEncoder, labels: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.body = body
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(body.encoder.config.hidden_size, labels)
+        nn.init.normal_(self.head.weight, std=HEAD_SPREAD)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Logits (tickets, labels)."""
+        logits: Tensor = self.head(self.dropout(self.body(input_ids, attention_mask)))
+        return logits
+
+    @property
+    def config(self) -> transformers.PretrainedConfig:
+        """What the encoder is built from."""
+        return self.body.encoder.config
+
+
+def load_encoder(folder: EncoderFolder) -> transformers.PreTrainedModel:
+    """The pretrained encoder in float32, from safetensors only and without running code of the folder.
+
+    Raises UsageError where the folder holds anything else.
+    """
+    refuse_own_code(folder.path / "config.json")
+    if folder.is_onnx or not list(folder.path.glob("*.safetensors")):
+        raise UsageError(
+            f"The encoder {folder.name!r} has no model.safetensors in {folder.path}, so it cannot be fine-tuned. "
+            "Name an encoder that has one, such as all-MiniLM-L6-v2; other weight files can hold code and stay unread.",
+            code="no_weights",
+        )
+    try:
+        with _quiet():
+            encoder, report = transformers.AutoModel.from_pretrained(
+                str(folder.path),
+                local_files_only=True,
+                use_safetensors=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+            )
+    except Exception as error:  # the library raises many kinds, bare ones among them
+        raise UsageError(
+            f"The encoder {folder.name!r} cannot be read: {_first_line(error)} "
+            f"Expected a BERT-like model in {folder.path}.",
+            code="bad_encoder",
+        ) from error
+    missing = sorted(name for name in report["missing_keys"] if "pooler" not in name)
+    if missing or encoder.config.is_encoder_decoder:
+        reason = f"it lacks {len(missing)} weights, {missing[0]} the first" if missing else "it is an encoder-decoder"
+        raise UsageError(
+            f"The encoder {folder.name!r} cannot be used: {reason}. Name a complete BERT-like encoder.",
+            code="bad_encoder",
+        )
+    return _without_pooler(encoder.float())
+
+
+def build_encoder(config: transformers.PretrainedConfig) -> transformers.PreTrainedModel:
+    """An encoder of that shape with random weights."""
+    with _quiet():
+        encoder = transformers.AutoModel.from_config(config, trust_remote_code=False)  # type: ignore[no-untyped-call] # has no types
+    return _without_pooler(encoder.float())
+
+
+def tokenizer_json(folder: EncoderFolder) -> str:
+    """The folder's tokenizer as `tokenizer.json` holds it, made from a vocabulary file where there is no such file."""
+    path = folder.path / "tokenizer.json"
+    if path.is_file():
+        return path.read_text(encoding="utf-8")
+    try:
+        with _quiet():
+            tokenizer = transformers.AutoTokenizer.from_pretrained(
+                str(folder.path), local_files_only=True, trust_remote_code=False
+            )
+        return str(tokenizer.backend_tokenizer.to_str())
+    except Exception as error:  # the library raises many kinds, bare ones among them
+        raise UsageError(
+            f"The encoder {folder.name!r} has no tokenizer that can be read: {_first_line(error)} "
+            f"Expected tokenizer.json in {folder.path}.",
+            code="bad_encoder",
+        ) from error
+
+
+def refuse_own_code(config: Path) -> None:
+    """Raise UsageError where the config asks for code of its own to be run."""
+    try:
+        fields = json.loads(config.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"{config} cannot be read: {error}. Expected a model's config.json.", code="bad_encoder"
+        ) from error
+    if not isinstance(fields, dict) or "auto_map" in fields:
+        raise UsageError(
+            f"{config} asks to run code of its own (auto_map); tagdesk runs none. Name an encoder that needs none.",
+            code="own_code",
+        )
+
+
+def _without_pooler(encoder: transformers.PreTrainedModel) -> transformers.PreTrainedModel:
+    """BERT's own pooler takes no part in our pooling; weights that are never trained are not carried along."""
+    if getattr(encoder, "pooler", None) is not None:
+        encoder.pooler = None  # type: ignore[assignment] # every model of the library allows for a pooler that is None
+    return encoder
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the library's notes and bars off the terminal; what matters of them becomes an error here."""
+    notes: Any = transformers.utils.logging  # parts of it have no types
+    verbosity, has_bars = notes.get_verbosity(), notes.is_progress_bar_enabled()
+    notes.set_verbosity(logging.CRITICAL)
+    notes.disable_progress_bar()
+    try:
+        yield
+    finally:
+        notes.set_verbosity(verbosity)
+        if has_bars:
+            notes.enable_progress_bar()
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{(lines[0] if lines else type(error).__name__)[:300]}."
