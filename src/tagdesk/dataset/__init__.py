@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from tagdesk.dataset.checks import check
 from tagdesk.dataset.columns import Columns
+from tagdesk.dataset.findings import CheckReport, Leak, Lengths, Problem
 from tagdesk.dataset.near import near_duplicate_groups
 from tagdesk.dataset.reader import TicketReader, open_rows, read_tickets
 from tagdesk.dataset.rejects import RejectsWriter, rejects_path
 from tagdesk.dataset.rows import Accepted, ReadResult, Rejected, Row
-from tagdesk.dataset.split import split, stratified_folds
+from tagdesk.dataset.splits import split, stratified_folds
 from tagdesk.dataset.writer import RowWriter, open_writer, write_tickets
 
 __all__ = [
     "Accepted",
+    "CheckReport",
     "Columns",
+    "Leak",
+    "Lengths",
+    "Problem",
     "ReadResult",
     "Rejected",
     "RejectsWriter",
     "Row",
     "RowWriter",
     "TicketReader",
+    "check",
     "near_duplicate_groups",
     "open_rows",
     "open_writer",

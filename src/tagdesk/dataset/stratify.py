@@ -1,7 +1,8 @@
 """Deals groups of tickets to sides so that every side gets its share of each label.
 
 Iterative stratification (Sechidis et al. 2011) over labels and pairs of labels (Szymański and Kajdanowicz 2017), with
-whole groups in place of single tickets: the rarest label is dealt first, each time to the side that still wants it most.
+whole groups in place of single tickets: the rarest label is dealt first, each time to the side that still wants it
+most.
 """
 
 from __future__ import annotations

@@ -152,7 +152,7 @@ def _by_time(times: FloatArray, groups: IntArray, shares: FloatArray) -> IntArra
     side = first[groups].astype(np.int64)
     if len(np.unique(side)) < len(shares):
         raise InputError(
-            f"{len(times):,} tickets with {len(changes) + 1:,} different times and {len(first):,} different texts leave "
+            f"{len(times):,} tickets of {len(changes) + 1:,} times and with {len(first):,} different texts leave "
             "a part empty. Add tickets of other times, or split by labels.",
             code="too_few",
         )
