@@ -29,7 +29,7 @@ from tagdesk.scorers.recipe import Recipe
 
 HEAD = "head.npz"
 VIEWS = ("embedding", "middle")  # outputs of an encoder graph; a graph may lack the second
-STEEPNESS = 4.0  # scales scores of about -1..1 to logits, near the slope that calibration finds
+STEEPNESS = 6.0  # scales scores of about -1..1 to logits, near the slope that calibration finds
 EMBED_AT_ONCE = 256  # texts between two reports of progress
 
 

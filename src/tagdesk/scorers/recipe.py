@@ -43,6 +43,7 @@ class Recipe:
     folds: int = _setting(
         5, low=0, high=50
     )  # calibrate on out-of-fold scores of this many folds; 0: on a validation part
+    fold_by: str = _setting("labels", choices=("labels", "unit"))  # unit: a customer's tickets stay in one fold
     validation_share: float = _setting(
         0.15, low=0.02, high=0.5
     )  # split off where folds = 0 and no validation file is given

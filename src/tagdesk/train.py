@@ -1,0 +1,226 @@
+"""From labelled tickets to a model that knows what it is worth."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+
+from tagdesk import calibrate, policy
+from tagdesk.arrays import BoolArray, IntArray, Probs, Targets
+from tagdesk.calibrate import Calibration
+from tagdesk.dataset import stratified_folds
+from tagdesk.errors import InputError
+from tagdesk.evaluate import Report, brier, ece, evaluate
+from tagdesk.model import Manifest, Model
+from tagdesk.policy import Policy, parse_objective
+from tagdesk.prediction import Decision
+from tagdesk.scorers import Examples, Recipe, Scorer, fit_scorer, score_out_of_fold
+from tagdesk.scorers.base import Progress, silent
+from tagdesk.taxonomy import Label, Taxonomy
+from tagdesk.text import check_text
+from tagdesk.ticket import Ticket
+
+FEWEST = 10  # tickets from which anything can be learned and checked
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Tickets that were held out, and what was said of them; all arrays (tickets, labels).
+
+    `source` says where they come from: `test`, or `out of fold`, where each ticket was scored, calibrated and decided by
+    a model that had not seen it.
+    """
+
+    source: str
+    targets: Targets
+    raw: Probs
+    probs: Probs
+    decided: BoolArray
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A model, what it is worth, and the evidence; `ece_raw` and `brier_raw` stand for the scores before calibration."""
+
+    model: Model
+    report: Report
+    evidence: Evidence
+    ece_raw: float
+    brier_raw: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    scorer: Scorer
+    calibration: Calibration
+    policy: Policy
+    held_out: Evidence
+
+
+def support_taxonomy() -> Taxonomy:
+    """The seven categories of customer support that tagdesk comes with.
+
+    >>> support_taxonomy().names[0]
+    'Billing Issue'
+    """
+    path = resources.files("tagdesk") / "taxonomies" / "support.toml"
+    return Taxonomy.from_toml(path.read_text(encoding="utf-8"))
+
+
+def taxonomy_of(tickets: Sequence[Ticket]) -> Taxonomy:
+    """The labels that the tickets carry; those of `support_taxonomy` first, with their descriptions.
+
+    >>> taxonomy_of([Ticket("1", "hi", frozenset({"Zebra", "Account Access"}))]).names
+    ('Account Access', 'Zebra')
+    """
+    found = {label for ticket in tickets for label in ticket.labels or ()}
+    if not found:
+        raise InputError("No ticket carries a label, so there is nothing to learn.", code="too_few")
+    known = [label for label in support_taxonomy().labels if label.name in found]
+    rest = sorted(found - {label.name for label in known})
+    return Taxonomy((*known, *(Label(name) for name in rest)))
+
+
+def train(
+    tickets: Sequence[Ticket],
+    recipe: Recipe,
+    *,
+    taxonomy: Taxonomy | None = None,
+    validation: Sequence[Ticket] = (),
+    test: Sequence[Ticket] = (),
+    checkpoint: Path | None = None,
+    progress: Progress = silent,
+) -> Trained:
+    """Fit a scorer, its calibration and its thresholds, and measure them on tickets that none of them saw.
+
+    Calibration and thresholds are fitted on the validation tickets where there are some; else on out-of-fold scores where
+    the recipe has folds; else on a part that is split off. The report stands on the test tickets, else on out-of-fold
+    predictions or on that part (`evidence.source` says which).
+
+    Raises:
+        InputError: for tickets without labels, labels outside the taxonomy, or too little to learn from.
+    """
+    labelled = [ticket for ticket in tickets if ticket.is_labelled]
+    chosen = taxonomy or taxonomy_of(labelled)
+    examples = examples_from(labelled, chosen)
+    _refuse_too_little(examples)
+    units = [ticket.unit for ticket in labelled] if recipe.fold_by == "unit" else None
+    held_out = examples_from([ticket for ticket in validation if ticket.is_labelled], chosen)
+    fitted = _fit(examples, held_out, chosen.names, recipe, units, checkpoint, progress)
+    origin = {
+        "recipe": recipe.to_dict(),
+        "tickets": len(examples),
+        "data": data_fingerprint(examples, chosen),
+    }
+    manifest = Manifest(id="unsaved", kind=fitted.scorer.kind, taxonomy=chosen.fingerprint, files={}, origin=origin)
+    model = Model(chosen, fitted.scorer, fitted.calibration, fitted.policy, manifest)
+    evidence = fitted.held_out
+    tests = [ticket for ticket in test if ticket.is_labelled]
+    if tests:
+        progress("test", 0, 1)
+        evidence = judge_tickets(model, tests)
+    return Trained(
+        model,
+        evaluate(evidence.targets, evidence.probs, evidence.decided, chosen.names, seed=recipe.seed),
+        evidence,
+        ece_raw=float(np.mean(ece(evidence.targets, evidence.raw))),
+        brier_raw=float(np.mean(brier(evidence.targets, evidence.raw))),
+    )
+
+
+def judge_tickets(model: Model, tickets: Sequence[Ticket]) -> Evidence:
+    """What a model says of labelled tickets."""
+    examples = examples_from(tickets, model.taxonomy)
+    raw = model.scorer.score(examples.texts).probs
+    probs = model.calibration.apply(raw)
+    return Evidence("test", examples.targets, raw, probs, model.policy.decide(probs) >= Decision.SUGGEST)
+
+
+def examples_from(tickets: Sequence[Ticket], taxonomy: Taxonomy) -> Examples:
+    """Cleaned texts and targets; raises InputError that names the ticket whose text cannot be read."""
+    texts = []
+    for ticket in tickets:
+        try:
+            texts.append(check_text(ticket.text).text)
+        except InputError as error:
+            raise InputError(f"Ticket {ticket.id[:80]}: {error}", code=error.code) from error
+    return Examples(texts, taxonomy.encode([ticket.labels or frozenset() for ticket in tickets]))
+
+
+def data_fingerprint(examples: Examples, taxonomy: Taxonomy) -> str:
+    """12 hex digits over texts and labels, whatever their order."""
+    rows = sorted(
+        json.dumps([text, sorted(labels)], ensure_ascii=False)
+        for text, labels in zip(examples.texts, taxonomy.decode(examples.targets), strict=True)
+    )
+    return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:12]
+
+
+def _refuse_too_little(examples: Examples) -> None:
+    texts = len(set(examples.texts))
+    if texts < FEWEST:
+        raise InputError(
+            f"{texts} different tickets are too few to learn from; expected at least {FEWEST}, and some 50 for each "
+            "label make a useful model.",
+            code="too_few",
+        )
+    if (examples.targets == examples.targets[0]).all():
+        raise InputError(
+            "All tickets carry the same labels, so there is nothing to tell apart. Add tickets of other categories, or "
+            "tickets without a label.",
+            code="too_few",
+        )
+
+
+def _fit(  # noqa: PLR0913 - what to learn from, how, and whom to tell
+    examples: Examples,
+    validation: Examples,
+    names: Sequence[str],
+    recipe: Recipe,
+    units: Sequence[str | None] | None,
+    checkpoint: Path | None,
+    progress: Progress,
+) -> _Fitted:
+    if not len(validation) and recipe.folds >= 2:
+        folds = stratified_folds(examples.texts, examples.targets, recipe.folds, recipe.seed, units=units)
+        raw = score_out_of_fold(examples, recipe, folds, progress=progress)
+        scorer = fit_scorer(examples, recipe, checkpoint=checkpoint, progress=progress)
+        calibration, thresholds = _judgement(examples.targets, raw, names, recipe)
+        return _Fitted(scorer, calibration, thresholds, _cross_fitted(examples.targets, raw, folds, names, recipe))
+    if not len(validation):
+        share = max(2, round(1 / recipe.validation_share))
+        part = stratified_folds(examples.texts, examples.targets, share, recipe.seed, units=units)[0]
+        validation = examples.take(part)
+        examples = examples.take(np.setdiff1d(np.arange(len(examples)), part))
+    scorer = fit_scorer(examples, recipe, validation=validation, checkpoint=checkpoint, progress=progress)
+    raw = scorer.score(validation.texts).probs
+    calibration, thresholds = _judgement(validation.targets, raw, names, recipe)
+    halves = stratified_folds(validation.texts, validation.targets, 2, recipe.seed)
+    evidence = _cross_fitted(validation.targets, raw, halves, names, recipe)
+    return _Fitted(scorer, calibration, thresholds, evidence)
+
+
+def _judgement(targets: Targets, raw: Probs, names: Sequence[str], recipe: Recipe) -> tuple[Calibration, Policy]:
+    calibration = calibrate.fit(targets, raw, method=recipe.calibration)
+    objective = parse_objective(recipe.objective)
+    return calibration, policy.fit(targets, calibration.apply(raw), names, objective)
+
+
+def _cross_fitted(
+    targets: Targets, raw: Probs, folds: Sequence[IntArray], names: Sequence[str], recipe: Recipe
+) -> Evidence:
+    """Each fold calibrated and decided by what the others teach, so that the report flatters nobody."""
+    probs = np.zeros_like(raw)
+    decided = np.zeros(targets.shape, dtype=np.bool_)
+    for held_out in folds:
+        seen = np.setdiff1d(np.arange(len(targets)), held_out)
+        calibration, thresholds = _judgement(targets[seen], raw[seen], names, recipe)
+        probs[held_out] = calibration.apply(raw[held_out])
+        decided[held_out] = thresholds.decide(probs[held_out]) >= Decision.SUGGEST
+    return Evidence("out of fold", targets, raw, probs, decided)
