@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from tagdesk.dataset import Accepted, Columns, RejectsWriter, TicketReader, open_rows, open_writer, rejects_path
+from tagdesk.dataset import Accepted, File, RejectsWriter, TicketReader, open_writer, rejects_path
 from tagdesk.model import Model
 from tagdesk.policy import Policy
 from tagdesk.prediction import Decision, Prediction
@@ -17,21 +17,6 @@ from tagdesk.scorers.base import Progress, silent
 AT_ONCE = 512  # rows in memory
 LABELS, DECISION, FLAGS, MODEL = "predicted_labels", "decision", "flags", "model"
 SCORE = "score: "
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A file of tickets, with what its reader must be told."""
-
-    path: Path
-    columns: Columns | None = None
-    encoding: str | None = None
-    delimiter: str | None = None
-    format: str | None = None
-
-    def open(self) -> TicketReader:
-        """Start to read it."""
-        return open_rows(self.path, self.columns, encoding=self.encoding, delimiter=self.delimiter, format=self.format)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +39,7 @@ class Summary:
 
 def classify(
     model: Model,
-    source: Source,
+    source: File,
     out: Path,
     *,
     policy: Policy | None = None,
@@ -69,7 +54,7 @@ def classify(
     """
     without_label = flagged = 0
     added = [LABELS, DECISION, FLAGS, MODEL, *(SCORE + name for name in model.taxonomy.names)]
-    types = {LABELS: list, DECISION: str, FLAGS: list, MODEL: str} | {name: float for name in added[4:]}
+    types = {LABELS: list, DECISION: str, FLAGS: list, MODEL: str} | dict.fromkeys(added[4:], float)
     with source.open() as rows:
         kept = [field for field in rows.fields if field not in added]
         with (

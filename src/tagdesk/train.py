@@ -12,41 +12,26 @@ from pathlib import Path
 import numpy as np
 
 from tagdesk import calibrate, policy
-from tagdesk.arrays import BoolArray, IntArray, Probs, Targets
+from tagdesk.arrays import IntArray, Probs, Targets
 from tagdesk.calibrate import Calibration
 from tagdesk.dataset import stratified_folds
 from tagdesk.errors import InputError
-from tagdesk.evaluate import Report, brier, ece, evaluate
+from tagdesk.evaluate import Report, brier, ece
+from tagdesk.measure import Evidence, examples_from, judge_tickets
 from tagdesk.model import Manifest, Model
 from tagdesk.policy import Policy, parse_objective
 from tagdesk.prediction import Decision
 from tagdesk.scorers import Examples, Recipe, Scorer, fit_scorer, score_out_of_fold
 from tagdesk.scorers.base import Progress, silent
 from tagdesk.taxonomy import Label, Taxonomy
-from tagdesk.text import check_text
 from tagdesk.ticket import Ticket
 
 FEWEST = 10  # tickets from which anything can be learned and checked
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
-    """Tickets that were held out, and what was said of them; all arrays (tickets, labels).
-
-    `source` says where they come from: `test`, or `out of fold`, where each ticket was scored, calibrated and decided by
-    a model that had not seen it.
-    """
-
-    source: str
-    targets: Targets
-    raw: Probs
-    probs: Probs
-    decided: BoolArray
-
-
-@dataclass(frozen=True, slots=True)
 class Trained:
-    """A model, what it is worth, and the evidence; `ece_raw` and `brier_raw` stand for the scores before calibration."""
+    """A model, what it is worth, and the evidence; `ece_raw` and `brier_raw` are those before calibration."""
 
     model: Model
     report: Report
@@ -127,30 +112,11 @@ def train(
         evidence = judge_tickets(model, tests)
     return Trained(
         model,
-        evaluate(evidence.targets, evidence.probs, evidence.decided, chosen.names, seed=recipe.seed),
+        evidence.report(chosen.names, seed=recipe.seed),
         evidence,
         ece_raw=float(np.mean(ece(evidence.targets, evidence.raw))),
         brier_raw=float(np.mean(brier(evidence.targets, evidence.raw))),
     )
-
-
-def judge_tickets(model: Model, tickets: Sequence[Ticket]) -> Evidence:
-    """What a model says of labelled tickets."""
-    examples = examples_from(tickets, model.taxonomy)
-    raw = model.scorer.score(examples.texts).probs
-    probs = model.calibration.apply(raw)
-    return Evidence("test", examples.targets, raw, probs, model.policy.decide(probs) >= Decision.SUGGEST)
-
-
-def examples_from(tickets: Sequence[Ticket], taxonomy: Taxonomy) -> Examples:
-    """Cleaned texts and targets; raises InputError that names the ticket whose text cannot be read."""
-    texts = []
-    for ticket in tickets:
-        try:
-            texts.append(check_text(ticket.text).text)
-        except InputError as error:
-            raise InputError(f"Ticket {ticket.id[:80]}: {error}", code=error.code) from error
-    return Examples(texts, taxonomy.encode([ticket.labels or frozenset() for ticket in tickets]))
 
 
 def data_fingerprint(examples: Examples, taxonomy: Taxonomy) -> str:
@@ -223,4 +189,4 @@ def _cross_fitted(
         calibration, thresholds = _judgement(targets[seen], raw[seen], names, recipe)
         probs[held_out] = calibration.apply(raw[held_out])
         decided[held_out] = thresholds.decide(probs[held_out]) >= Decision.SUGGEST
-    return Evidence("out of fold", targets, raw, probs, decided)
+    return Evidence("out of fold", targets, raw, probs, decided, np.ones(len(targets), dtype=np.bool_))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tagdesk.dataset.checks import check
 from tagdesk.dataset.columns import Columns
+from tagdesk.dataset.file import File
 from tagdesk.dataset.findings import CheckReport, Leak, Lengths, Problem
 from tagdesk.dataset.near import near_duplicate_groups
 from tagdesk.dataset.reader import TicketReader, open_rows, read_tickets
@@ -16,6 +17,7 @@ __all__ = [
     "Accepted",
     "CheckReport",
     "Columns",
+    "File",
     "Leak",
     "Lengths",
     "Problem",

@@ -1,0 +1,39 @@
+"""The commands of `tagdesk`, gathered; each module holds those of one job."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tagdesk.cli import data, models, serving, training
+
+app = typer.Typer(
+    name="tagdesk",
+    help="Reads support tickets and gives each the categories that it deserves.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+@app.callback()
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+) -> None:
+    """Reads support tickets and gives each the categories that it deserves.
+
+    Any command takes --debug, which prints where an error came from.
+    """
+    if version:
+        from importlib.metadata import version as installed  # noqa: PLC0415 - only here
+
+        typer.echo(f"tagdesk {installed('tagdesk')}")
+        raise typer.Exit
+
+
+for module in (serving, training, data, models):
+    for command in module.COMMANDS:
+        app.command()(command)
+app.command(name="export")(models.export_model)

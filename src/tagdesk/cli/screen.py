@@ -1,0 +1,151 @@
+"""How answers look on a terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from tagdesk.evaluate import Report as Worth
+from tagdesk.prediction import Decision, Prediction
+from tagdesk.scorers.base import Progress as Reporter
+from tagdesk.text import clean
+
+PATIENCE = 2.0  # seconds before a progress bar appears
+LONGEST = 160  # characters of a ticket that a table shows
+MAYBE = 0.05  # scores below it are not worth a place in a table
+
+
+def out() -> Console:
+    """The console on stdout; wide where nobody looks, so that pipes are not wrapped."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 120, soft_wrap=False)
+
+
+def note(message: str) -> None:
+    """A line for the person at the terminal; programs that read stdout never see it."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(Text(message))
+
+
+def print_json(value: Any) -> None:
+    """One JSON value on stdout."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, allow_nan=False, indent=2) + "\n")
+
+
+def safe(text: str, most: int = LONGEST) -> Text:
+    """A customer's text without anything that could act on a terminal, shortened."""
+    line = clean(text).text
+    return Text(line if len(line) <= most else f"{line[: most - 1]}…")
+
+
+def predictions_table(predictions: Sequence[Prediction]) -> Table:
+    """Tickets with their labels, most probable first, and what nearly made it."""
+    table = Table(show_lines=True, expand=False)
+    table.add_column("ticket", ratio=3, overflow="fold")
+    table.add_column("labels", ratio=2, no_wrap=False)
+    for prediction in predictions:
+        table.add_row(safe(prediction.text), labels_cell(prediction))
+    return table
+
+
+def labels_cell(prediction: Prediction) -> Text:
+    """The labels with their probabilities; where there are none, the best guess in brackets."""
+    cell = Text()
+    for label in prediction.labels:
+        style = "bold green" if prediction.decisions[label] == Decision.AUTOMATE else "green"
+        cell.append(f"{label} {prediction.scores[label]:.0%}\n", style=style)
+    if not prediction.labels:
+        best = prediction.best
+        guess = f" ({best} {prediction.scores[best]:.0%})" if prediction.scores[best] >= MAYBE else ""
+        cell.append(f"no label{guess}\n", style="dim")
+    if prediction.flags:
+        cell.append(", ".join(prediction.flags) + "\n", style="yellow")
+    cell.rstrip()
+    return cell
+
+
+def figures_table(rows: Sequence[tuple[str, float | None, tuple[float, float] | None]]) -> Table:
+    """Figures with their intervals."""
+    table = Table()
+    table.add_column("figure")
+    table.add_column("value", justify="right")
+    table.add_column("95 % interval", justify="right")
+    for name, value, interval in rows:
+        spread = f"{interval[0]:.3f} - {interval[1]:.3f}" if interval else ""
+        table.add_row(name, "-" if value is None else f"{value:.3f}", spread)
+    return table
+
+
+def print_report(report: Worth) -> None:
+    """What a model is worth, in words and figures, overall and per label."""
+    from tagdesk.report import overall_rows, summary  # noqa: PLC0415 - predict does without it
+
+    console = out()
+    console.print(Text(summary(report)))
+    console.print(figures_table(overall_rows(report)))
+    columns = ["label", "precision", "recall", "F1", "average precision", "ECE", "tickets"]
+    rows = [(name, f.precision, f.recall, f.f1, f.average_precision, f.ece, f.support) for name, f in report.per_label.items()]
+    console.print(plain_table(columns, rows))
+
+
+def plain_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
+    """A table of plain values; numbers stand to the right."""
+    table = Table()
+    for index, column in enumerate(columns):
+        numbers = bool(rows) and all(isinstance(row[index], int | float) for row in rows)
+        table.add_column(column, justify="right" if numbers else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(_shown(value)) for value in row))
+    return table
+
+
+def mapping_lines(values: Mapping[str, Any]) -> str:
+    """Names and values, one to a line."""
+    width = max((len(name) for name in values), default=0)
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in values.items())
+
+
+@contextmanager
+def progress() -> Iterator[Reporter]:
+    """Reports of progress as a bar on stderr, once the work has taken two seconds; none where nobody looks."""
+    console = Console(stderr=True)
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )
+    started = time.monotonic()
+    tasks: dict[str, Any] = {}
+
+    def report(what: str, done: int, total: int) -> None:
+        if not console.is_terminal:
+            return
+        if not bar.live.is_started:
+            if time.monotonic() - started < PATIENCE:
+                return
+            bar.start()
+        if what not in tasks:
+            tasks[what] = bar.add_task(what, total=total)
+        bar.update(tasks[what], completed=done, total=total)
+
+    try:
+        yield report
+    finally:
+        if bar.live.is_started:
+            bar.stop()
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)

@@ -1,0 +1,60 @@
+"""What a model says of tickets, held against the labels that people gave."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tagdesk.arrays import BoolArray, Probs, Targets
+from tagdesk.errors import InputError
+from tagdesk.evaluate import Report, evaluate
+from tagdesk.model import Model
+from tagdesk.policy import Policy
+from tagdesk.prediction import Decision
+from tagdesk.scorers import Examples
+from tagdesk.taxonomy import Taxonomy
+from tagdesk.text import check_text
+from tagdesk.ticket import Ticket
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Tickets that were held out, and what was said of them; arrays are (tickets, labels).
+
+    `source` says where they come from: `test`, or `out of fold`, where each ticket was scored, calibrated and decided by
+    a model that had not seen it. `known` is (tickets,), False where nobody labelled the ticket.
+    """
+
+    source: str
+    targets: Targets
+    raw: Probs
+    probs: Probs
+    decided: BoolArray
+    known: BoolArray
+
+    def report(self, names: Sequence[str], *, seed: int = 0) -> Report:
+        """What the evidence says of the model's worth."""
+        return evaluate(self.targets, self.probs, self.decided, names, known=self.known, seed=seed)
+
+
+def judge_tickets(model: Model, tickets: Sequence[Ticket], *, policy: Policy | None = None) -> Evidence:
+    """What a model says of tickets; raises InputError where one carries a label that the model does not know."""
+    examples = examples_from(tickets, model.taxonomy)
+    raw = model.scorer.score(examples.texts).probs
+    probs = model.calibration.apply(raw)
+    decided = (policy or model.policy).decide(probs) >= Decision.SUGGEST
+    known = np.array([ticket.is_labelled for ticket in tickets], dtype=np.bool_)
+    return Evidence("test", examples.targets, raw, probs, decided, known)
+
+
+def examples_from(tickets: Sequence[Ticket], taxonomy: Taxonomy) -> Examples:
+    """Cleaned texts and targets, none for an unlabelled ticket; raises InputError that names a ticket without text."""
+    texts = []
+    for ticket in tickets:
+        try:
+            texts.append(check_text(ticket.text).text)
+        except InputError as error:
+            raise InputError(f"Ticket {ticket.id[:80]}: {error}", code=error.code) from error
+    return Examples(texts, taxonomy.encode([ticket.labels or frozenset() for ticket in tickets]))
