@@ -49,10 +49,10 @@ def best(targets: Targets, probs: Probs, objective: Objective) -> Thresholds:
     Halfway between what serves best on these tickets and what their calibrated probabilities imply; a rare label takes
     the one threshold that serves best in common.
     """
-    common = _common(targets, probs, objective)
+    shared = common(targets, probs, objective)
     frequent = targets.sum(axis=0) >= RARE
-    observed = _observed(targets, probs, objective, np.full(targets.shape[1], common), np.flatnonzero(frequent))
-    return np.where(frequent, (observed + _implied(probs, objective, common)) / 2, common)
+    seen = observed(targets, probs, objective, np.full(targets.shape[1], shared), np.flatnonzero(frequent))
+    return np.where(frequent, (seen + implied(probs, objective, shared)) / 2, shared)
 
 
 def proven(targets: Targets, probs: Probs, precision: float, floor: Thresholds) -> Thresholds:
@@ -89,14 +89,14 @@ def worth(targets: Targets, given: BoolArray, objective: Objective) -> float:
     return float(per_label.mean()) if len(per_label) else 0.0
 
 
-def _common(targets: Targets, probs: Probs, objective: Objective) -> float:
+def common(targets: Targets, probs: Probs, objective: Objective) -> float:
     """The one threshold that serves best for all labels; of equally good ones the nearest to 0.5."""
     values = np.array([worth(targets, probs >= np.float32(cut), objective) for cut in GRID])
     return _nearest(GRID[values >= values.max() - 1e-12], 0.5)
 
 
-def _implied(probs: Probs, objective: Objective, common: float) -> Thresholds:
-    """The thresholds (labels,) that would be right if the probabilities were true; `common` where theory has none."""
+def implied(probs: Probs, objective: Objective, shared: float) -> Thresholds:
+    """The thresholds (labels,) that would be right if the probabilities were true; `shared` where theory has none."""
     n_labels = probs.shape[1]
     if objective.kind == "cost":
         return np.full(n_labels, objective.false_positive / (objective.false_positive + objective.false_negative))
@@ -104,7 +104,7 @@ def _implied(probs: Probs, objective: Objective, common: float) -> Thresholds:
         return _best_expected_f1(probs) / 2
     if objective.kind == "f1_micro":
         return np.full(n_labels, _best_expected_f1(probs.reshape(-1, 1))[0] / 2)
-    return np.full(n_labels, common)
+    return np.full(n_labels, shared)
 
 
 def _best_expected_f1(probs: Probs) -> FloatArray:
@@ -116,7 +116,7 @@ def _best_expected_f1(probs: Probs) -> FloatArray:
     return np.asarray((2 * ranked.cumsum(axis=0) / (given + ranked.sum(axis=0))).max(axis=0))
 
 
-def _observed(targets: Targets, probs: Probs, objective: Objective, start: Thresholds, labels: IntArray) -> Thresholds:
+def observed(targets: Targets, probs: Probs, objective: Objective, start: Thresholds, labels: IntArray) -> Thresholds:
     """The thresholds that serve best on these tickets, found label by label until none can be improved alone."""
     thresholds = start.copy()
     given = probs >= thresholds.astype(np.float32)
