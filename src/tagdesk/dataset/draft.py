@@ -54,11 +54,11 @@ def draft(path: Path, *, force: bool = False, inputs: Sequence[Path] = ()) -> It
 
 def refuse_target(path: Path, *, force: bool, inputs: Sequence[Path] = ()) -> Path:
     """The real file behind `path`; raises UsageError if it must not be written."""
-    target = Path(os.path.realpath(path))
     try:
+        target = Path(os.path.realpath(path))
         found = target.stat()
     except FileNotFoundError:
-        return target
+        return Path(os.path.realpath(path))
     except (OSError, ValueError) as error:
         raise UsageError(
             f"{str(path)!r}: cannot be written: {error}. Name another place.", code="unwritable"

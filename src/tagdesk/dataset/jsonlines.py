@@ -27,11 +27,12 @@ def read_json_lines(source: Source, encoding: str | None = None) -> Table:
     ahead, is_whole = _ahead(lines)
     pieces = [_piece(line) for line in ahead]
     records = [piece for piece in pieces if isinstance(piece, Record)]
-    opening = next((line.lstrip()[:1] for _, line in ahead if line and line.strip()), "")
-    if not opening and is_whole:
+    opening = next((line.strip() for _, line in ahead if line and line.strip()), "")
+    if is_whole and all(isinstance(piece, Blank) for piece in pieces):
         raise InputError(f"{source.path}: the file holds blank lines only. Export it again.", code="empty")
-    if not records and (opening == "[" or not is_whole):
-        what = "one JSON array" if opening == "[" else "no JSON object in its first lines"
+    is_array = opening.startswith("[") and (not records or not opening.endswith("]"))
+    if is_array or not (records or is_whole):
+        what = "one JSON array" if is_array else "no JSON object in its first lines"
         raise InputError(
             f"{source.path}: the file holds {what}; expected one object per line. Convert it with: jq -c '.[]'",
             code="not_jsonl",

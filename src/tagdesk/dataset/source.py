@@ -12,8 +12,6 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from tagdesk.dataset.kinds import Kind, kind_of, refuse_alien
 from tagdesk.dataset.packing import unpacked
@@ -87,14 +85,6 @@ class Source:
             self._text.close()
         self.raw.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     def _known_kind(self, given: str | None) -> Kind:
         with self.troubles():
             head = self.raw.read(_HEAD)
@@ -112,8 +102,8 @@ class Source:
         for mark, encoding in _MARKS:
             if head.startswith(mark):
                 return encoding
-        for encoding, zeros in (("utf-16-le", head[1::2]), ("utf-16-be", head[0::2])):
-            if len(head) > 1 and zeros.count(0) > len(zeros) * 0.7:
+        for encoding, low, high in (("utf-16-le", head[::2], head[1::2]), ("utf-16-be", head[1::2], head[::2])):
+            if high.count(0) > len(high) * 0.7 and low.count(0) < len(low) * 0.3:
                 raise InputError(
                     f"{self.path}: every other byte is zero; this looks like {encoding} without its byte order mark. "
                     f"Give the encoding: {encoding}.",

@@ -112,7 +112,13 @@ class _Known:
                 "Let all rows have the same columns.",
                 code="unknown_column",
             )
-        self._inner.write(row)
+        try:
+            self._inner.write(row)
+        except UnicodeEncodeError as error:
+            raise InputError(
+                f"{self._path}: a row holds half of a character (a lone surrogate), which no file can hold. Remove it.",
+                code="bad_encoding",
+            ) from error
 
 
 class _JsonLines:
