@@ -69,8 +69,8 @@ def resolve(name: str) -> EncoderFolder:
     """The folder of the encoder called `name`.
 
     Looked for in this order: `starter` is the graph that ships with tagdesk; then an installed package that is known to
-    carry the original weights, each file checked against its upstream sha256; then a local folder; then the Hugging Face
-    hub (a cached copy needs no network). Raises UsageError where none has it, ArtefactError where a hash is wrong.
+    carry the original weights, each file checked against its upstream sha256; then a local folder; then the Hugging
+    Face hub (a cached copy needs no network). Raises UsageError where none has it, ArtefactError where a hash is wrong.
 
     >>> resolve("starter").is_onnx
     True
@@ -82,9 +82,7 @@ def resolve(name: str) -> EncoderFolder:
         path = _packaged(package)
         if path is not None:
             return _described(name, path)
-    if Path(name).expanduser().is_dir():
-        return _described(name, Path(name).expanduser().resolve())
-    return _described(name, _from_hub(name, package))
+    return _described(name, _local(name) or _from_hub(name, package))
 
 
 def starter_model() -> Path:
@@ -119,6 +117,14 @@ def _packaged(package: _Package) -> Path | None:
     return folder
 
 
+def _local(name: str) -> Path | None:
+    try:
+        path = Path(name).expanduser()
+        return path.resolve() if path.is_dir() else None
+    except (OSError, ValueError, RuntimeError):  # what no folder can be called, or nobody's home
+        return None
+
+
 def _described(name: str, path: Path) -> EncoderFolder:
     """The folder with its way of pooling, read from the sentence-transformers files beside the weights."""
     if not (path / "config.json").is_file() and not (path / "model.onnx").is_file():
@@ -127,7 +133,8 @@ def _described(name: str, path: Path) -> EncoderFolder:
         )
     pooling = _json(path / "1_Pooling" / "config.json")
     modules = _json(path / "modules.json")
-    kinds = [str(entry.get("type", "")) for entry in modules] if isinstance(modules, list) else []
+    entries = modules if isinstance(modules, list) else []
+    kinds = [str(entry.get("type", "")) for entry in entries if isinstance(entry, dict)]
     uses_mean = isinstance(pooling, dict) and bool(pooling.get("pooling_mode_mean_tokens"))
     return EncoderFolder(
         name,
@@ -158,8 +165,8 @@ def _json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    except ValueError as error:
-        raise ArtefactError(f"{path} is not valid JSON: {error}.", code="bad_json") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise ArtefactError(f"{path} is not valid JSON: {error}. Fetch the encoder again.", code="bad_json") from error
 
 
 def _sha256(path: Path) -> str:

@@ -17,6 +17,7 @@ from tagdesk.errors import ArtefactError, InputError
 BATCH_TOKENS = 4096  # tokens of one batch, padding included: larger ones no longer gain speed on a CPU
 MAX_TOKENIZER_BYTES = 50_000_000  # a tokenizer file beyond this is no tokenizer
 TOKENIZE_AT_ONCE = 1024  # texts; keeps memory flat on long inputs
+WIDEST = 65_536  # numbers of one output; more is a damaged graph
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,12 @@ class TextGraph:
         folder: holds `model.onnx` and `tokenizer.json`, both verified by the caller.
         max_tokens: longer texts are cut there, their last special token kept.
         threads: how many the graph may use; None: as many as the process has cores.
+
+    Attributes:
+        widths: the outputs (tickets, width) of fixed width, by name.
+
+    Raises:
+        ArtefactError: where either file is damaged, the graph keeps weights elsewhere, or does not know the last token.
     """
 
     def __init__(self, folder: Path, max_tokens: int, *, threads: int | None = None) -> None:
@@ -59,7 +66,17 @@ class TextGraph:
         self._unknown_id = _unknown_id(self._tokenizer)
         self._pad_id = self._tokenizer.token_to_id("[PAD]") or self._tokenizer.token_to_id("<pad>") or 0
         self._session = _session(folder / "model.onnx", threads)
-        self.widths: dict[str, Any] = {output.name: output.shape[-1] for output in self._session.get_outputs()}
+        self.widths: dict[str, int] = {
+            output.name: output.shape[1]
+            for output in self._session.get_outputs()
+            if len(output.shape) == 2 and isinstance(output.shape[1], int) and 0 < output.shape[1] <= WIDEST
+        }
+        self.try_out(1)
+
+    def try_out(self, tokens: int) -> None:
+        """Run the graph over the vocabulary's last token, so many times; raises ArtefactError where that fails."""
+        last = max(self._tokenizer.get_vocab_size() - 1, 0)
+        self._run([[last] * tokens], list(self.widths))
 
     def read(self, texts: Sequence[str], outputs: Sequence[str]) -> Reading:
         """Run the graph over cleaned texts and give the named outputs in the order of the texts.
@@ -88,20 +105,25 @@ class TextGraph:
         return Reading(tuple(results), truncated, unknown, ids)
 
     def _width(self, output: str) -> int:
-        width = self.widths.get(output)
-        if not isinstance(width, int):
+        if output not in self.widths:
             raise ArtefactError(
                 f"{self.folder / 'model.onnx'} has no output {output!r} of fixed width; it has {sorted(self.widths)}. "
                 "Export the model again.",
                 code="bad_graph",
             )
-        return width
+        return self.widths[output]
 
     def _tokenize(self, texts: Sequence[str]) -> _Tokens:
         try:
             encodings = self._tokenizer.encode_batch_fast(list(texts))
         except (TypeError, ValueError) as error:
             raise InputError(f"A text cannot be split into tokens: {error}.", code="bad_text") from error
+        except BaseException as error:
+            _raise_unless_broken(error)
+            raise ArtefactError(
+                f"{self.folder / 'tokenizer.json'} cannot split a text: {_first_line(error)} Train the model again.",
+                code="bad_tokenizer",
+            ) from error
         ids = [encoding.ids for encoding in encodings]
         truncated = np.array([len(row) > self.max_tokens for row in ids], dtype=np.bool_)
         ids = [row if len(row) <= self.max_tokens else [*row[: self.max_tokens - 1], row[-1]] for row in ids]
@@ -123,7 +145,15 @@ class TextGraph:
                 f"{self.folder / 'model.onnx'} cannot be run: {_first_line(error)} Export or train the model again.",
                 code="bad_graph",
             ) from error
-        return [np.asarray(value, dtype=np.float32) for value in values]
+        arrays = [np.asarray(value) for value in values]
+        for name, array in zip(outputs, arrays, strict=True):
+            if array.dtype.kind != "f" or array.shape != (len(ids), self.widths[name]):
+                raise ArtefactError(
+                    f"{self.folder / 'model.onnx'} gives {name!r} as {array.dtype} {array.shape}; expected numbers "
+                    f"{(len(ids), self.widths[name])}. Export the model again.",
+                    code="bad_graph",
+                )
+        return [array.astype(np.float32, copy=False) for array in arrays]
 
 
 def batches(lengths: Sequence[int], budget: int) -> Iterator[NDArray[np.int64]]:
@@ -145,15 +175,15 @@ def open_tokenizer(path: Path) -> Any:
     """The tokenizer of a `tokenizer.json`; special tokens that a customer types are plain text to it."""
     from tokenizers import Tokenizer  # noqa: PLC0415 - costs time at start-up
 
-    if path.stat().st_size > MAX_TOKENIZER_BYTES:
-        raise ArtefactError(
-            f"{path} has {path.stat().st_size:,} bytes; a tokenizer has at most {MAX_TOKENIZER_BYTES:,}.",
-            code="bad_tokenizer",
-        )
     try:
+        if path.stat().st_size > MAX_TOKENIZER_BYTES:
+            raise ValueError(f"it has more than {MAX_TOKENIZER_BYTES:,} bytes")  # noqa: TRY301 - told below
         tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises bare Exception
-        raise ArtefactError(f"{path} is not a tokenizer: {_first_line(error)}", code="bad_tokenizer") from error
+    except BaseException as error:
+        _raise_unless_broken(error)
+        raise ArtefactError(
+            f"{path} is not a tokenizer: {_first_line(error)} Train or export the model again.", code="bad_tokenizer"
+        ) from error
     tokenizer.encode_special_tokens = True
     tokenizer.no_padding()
     tokenizer.no_truncation()
@@ -172,13 +202,14 @@ def _session(path: Path, threads: int | None) -> Any:
     import onnxruntime as ort  # noqa: PLC0415 - costs time at start-up
 
     options = ort.SessionOptions()
-    options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
+    options.intra_op_num_threads = threads or _cores()
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # an idle service burns no core
+    options.add_session_config_entry("session.load_model_format", "ONNX")  # never the runtime's own format
     options.log_severity_level = 4
+    graph = _graph(path)
     try:
-        # From bytes: a graph that names external files has no folder to find them in.
-        session = ort.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+        session = ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the runtime raises its own kinds, which share no public base
         raise ArtefactError(
             f"{path} is not a graph that can be run: {_first_line(error)} Export or train the model again.",
@@ -193,6 +224,39 @@ def _session(path: Path, threads: int | None) -> Any:
     return session
 
 
-def _first_line(error: Exception) -> str:
+def _graph(path: Path) -> bytes:
+    """The file of a graph that holds all its weights itself.
+
+    The runtime would read others from wherever the process happens to stand. A tensor with weights elsewhere says so
+    under the key `location`, which stands in the file letter by letter.
+    """
+    try:
+        graph = path.read_bytes()
+    except (OSError, MemoryError) as error:
+        raise ArtefactError(f"{path} cannot be read: {_first_line(error)}", code="bad_graph") from error
+    if b"location" in graph:
+        raise ArtefactError(
+            f"{path} keeps weights in other files, or has a node named `location`. "
+            "Export the model again with all weights inside.",
+            code="external_data",
+        )
+    return graph
+
+
+def _cores() -> int:
+    """How many cores this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on every system
+        return os.cpu_count() or 1
+
+
+def _raise_unless_broken(error: BaseException) -> None:
+    """Pass on what is no failure of the tokenizers library, which raises bare Exception, or panics outside of it."""
+    if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+        raise error
+
+
+def _first_line(error: BaseException) -> str:
     text = str(error).strip().splitlines()
     return f"{(text[0] if text else type(error).__name__)[:300]}."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -13,7 +14,8 @@ from tagdesk.arrays import Probs
 from tagdesk.calibrate import Calibration
 from tagdesk.encoders import starter_model
 from tagdesk.errors import ArtefactError, InputError
-from tagdesk.model.folder import Manifest, read_folder, read_manifest, write_folder
+from tagdesk.model.folder import MANIFEST, Manifest, read_folder, read_manifest
+from tagdesk.model.writer import write_folder
 from tagdesk.policy import Policy
 from tagdesk.prediction import Decision, Prediction
 from tagdesk.scorers import Scorer, open_scorer
@@ -58,8 +60,11 @@ class Model:
     def judge(self, texts: Sequence[str]) -> Judged:
         """Calibrated probabilities and flags of each text.
 
-        Raises InputError that names the place of a text that is empty, too long or half a character.
+        Raises InputError that names the place of a text that is empty, too long or half a character, ArtefactError
+        where the weights are damaged so that they give no probabilities.
         """
+        if isinstance(texts, str):
+            raise TypeError("One text was given where a list of texts is expected: write [text].")
         cleaned = []
         for place, text in enumerate(texts, start=1):
             try:
@@ -68,6 +73,7 @@ class Model:
                 where = f"Text {place} of {len(texts)}: " if len(texts) > 1 else ""
                 raise InputError(f"{where}{error}", code=error.code) from error
         scores = self.scorer.score([text.text for text in cleaned])
+        self._refuse_unhealthy(scores.probs)
         flags = [
             (*text.flags, *(("truncated",) if cut and "truncated" not in text.flags else ()), *_strange(float(share)))
             for text, cut, share in zip(cleaned, scores.truncated, scores.unknown, strict=True)
@@ -123,14 +129,21 @@ class Model:
         parts = read_folder(folder)
         scorer = open_scorer(parts.manifest.kind, folder)
         model = cls(parts.taxonomy, scorer, parts.calibration, parts.policy, parts.manifest)
-        width = scorer.score(["ok"]).probs.shape[1]  # a trial run: what cannot score one word must not be served
-        if width != len(parts.taxonomy):
+        model.judge(["ok"])  # a trial run: what cannot score one word must not be served
+        return model
+
+    def _refuse_unhealthy(self, probs: Probs) -> None:
+        if probs.shape[1] != len(self.taxonomy):
             raise ArtefactError(
-                f"{folder}: the weights give {width} scores, taxonomy.toml names {len(parts.taxonomy)} labels. "
-                "Train the model again.",
+                f"Model {self.id}: the weights give {probs.shape[1]} scores, the taxonomy names {len(self.taxonomy)} "
+                "labels. Train the model again.",
                 code="label_mismatch",
             )
-        return model
+        if not np.isfinite(probs).all():
+            raise ArtefactError(
+                f"Model {self.id} gives scores that are not finite. Its weights are damaged: train the model again.",
+                code="model_unhealthy",
+            )
 
 
 def find_model(name: str | Path, *, models: Path | None = None) -> Path:
@@ -140,10 +153,10 @@ def find_model(name: str | Path, *, models: Path | None = None) -> Path:
         return starter_model()
     candidates = [Path(name), root / str(name)] if not Path(name).is_absolute() else [Path(name)]
     for folder in candidates:
-        if (folder / "manifest.json").is_file():
+        if _holds_model(folder):
             return folder
     raise ArtefactError(
-        f"There is no model {str(name)!r}: looked for manifest.json in {' and '.join(str(c) for c in candidates)}. "
+        f"There is no model {str(name)[:200]!r}: looked for manifest.json there and below {str(root)!r}. "
         "Name a model folder, an id that `tagdesk models` lists, or 'starter'.",
         code="no_model",
     )
@@ -153,12 +166,17 @@ def list_models(root: Path) -> list[Manifest]:
     """The manifests of the models below a folder, newest first; what is no model is passed over."""
     found = []
     for folder in sorted(root.iterdir()) if root.is_dir() else []:
-        if (folder / "manifest.json").is_file() and not folder.name.startswith("."):
-            try:
+        if _holds_model(folder) and not folder.name.startswith("."):
+            with suppress(ArtefactError, OSError):
                 found.append((folder.stat().st_mtime, read_manifest(folder)))
-            except ArtefactError:
-                continue
     return [manifest for _, manifest in sorted(found, key=lambda entry: -entry[0])]
+
+
+def _holds_model(folder: Path) -> bool:
+    try:
+        return (folder / MANIFEST).is_file()
+    except (OSError, ValueError):  # a name that no folder can have, such as one of 10,000 characters
+        return False
 
 
 def _strange(share: float) -> tuple[str, ...]:

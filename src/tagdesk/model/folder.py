@@ -1,14 +1,11 @@
-"""The model on disk: checksummed, content-addressed, written whole or not at all."""
+"""A model folder: checksummed, content-addressed, checked before it is used."""
 
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import json
-import os
-import shutil
-import tempfile
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -22,19 +19,20 @@ from tagdesk.text import RULES
 FORMAT = 1
 MANIFEST = "manifest.json"
 POLICY = "policy.json"
-MAX_JSON_BYTES = 10_000_000
+MAX_TEXT_BYTES = 10_000_000  # of a JSON or TOML file; 1,000 labels take a tenth of it
 # Formats that can carry code, or objects that run it when they are read.
 _UNSAFE = {".pkl", ".pickle", ".pt", ".pth", ".bin", ".joblib", ".npy", ".ckpt", ".h5", ".keras", ".py", ".so", ".dll"}
-_LIBRARIES = ("tagdesk", "numpy", "onnxruntime", "tokenizers", "scikit-learn", "torch", "transformers")
 _OWN = ("taxonomy.toml", "calibration.json", POLICY)
+_SHORT = re.compile("[0-9a-f]{12}")  # an id or a fingerprint
+_LONG = re.compile("[0-9a-f]{64}")  # a sha256
 
 
 @dataclass(frozen=True)
 class Manifest:
     """What a model folder says of itself.
 
-    `files` maps each file to its sha256. `origin` holds the recipe, the data's fingerprint and what else is known of how
-    the model came to be; it explains and decides nothing.
+    `files` maps each file to its sha256. `origin` holds the recipe, the data's fingerprint and what else is known of
+    how the model came to be; it explains and decides nothing.
     """
 
     id: str
@@ -70,54 +68,25 @@ class Parts:
     policy: Policy
 
 
-def write_folder(  # noqa: PLR0913 - the parts of a model, each once
-    root: Path,
-    *,
-    kind: str,
-    taxonomy: Taxonomy,
-    calibration: Calibration,
-    policy: Policy,
-    write_scorer: Callable[[Path], None],
-    origin: Mapping[str, Any],
-) -> Manifest:
-    """Write a model below `root` and give its manifest; the folder `root/<id>` appears whole or not at all."""
-    root.mkdir(parents=True, exist_ok=True)
-    _sweep(root)
-    draft = Path(tempfile.mkdtemp(prefix=f".writing-{os.getpid()}-", dir=root))
-    try:
-        write_scorer(draft)
-        (draft / "taxonomy.toml").write_text(taxonomy.to_toml(), encoding="utf-8")
-        _write_json(draft / "calibration.json", calibration.to_dict(taxonomy.names))
-        _write_json(draft / POLICY, policy.to_dict())
-        files = {path.name: sha256(path) for path in sorted(draft.iterdir())}
-        manifest = Manifest(
-            id=content_id(kind, RULES, files),
-            kind=kind,
-            taxonomy=taxonomy.fingerprint,
-            files=files,
-            libraries=_versions(),
-            origin=origin,
-        )
-        _write_json(draft / MANIFEST, manifest.to_dict())
-        for path in draft.iterdir():
-            _sync(path)
-        _sync(draft)
-        draft.chmod(0o755)  # mkdtemp makes it private; a model is as readable as its folder's umask allows elsewhere
-        _put(draft, root / manifest.id)
-        _sync(root)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-    return manifest
-
-
 def read_manifest(folder: Path) -> Manifest:
     """Parse and check `manifest.json`; raises ArtefactError."""
     path = folder / MANIFEST
     document = _read_json(path)
-    expected = {"format": int, "id": str, "kind": str, "text_rules": int, "taxonomy": str, "files": dict}
-    wrong = [
-        key for key, kind in expected.items() if not isinstance(document, dict) or type(document.get(key)) is not kind
-    ]
+    expected = {
+        "format": int,
+        "id": str,
+        "kind": str,
+        "text_rules": int,
+        "taxonomy": str,
+        "files": dict,
+        "libraries": dict,
+        "origin": dict,
+    }
+    if not isinstance(document, dict):
+        raise ArtefactError(f"{path} is no JSON object. {_REMEDY}", code="bad_manifest")
+    document = {"libraries": {}, "origin": {}, **document}
+    wrong = [key for key, kind in expected.items() if type(document.get(key)) is not kind]
+    wrong += [key for key in ("id", "taxonomy") if key not in wrong and not _SHORT.fullmatch(document[key])]
     if wrong:
         raise ArtefactError(f"{path}: {', '.join(wrong)} missing or of the wrong type. {_REMEDY}", code="bad_manifest")
     if document["format"] != FORMAT or document["text_rules"] > RULES:
@@ -128,7 +97,7 @@ def read_manifest(folder: Path) -> Manifest:
         )
     for name, digest in document["files"].items():
         plain = PurePosixPath(name).name == name and name not in {"", ".", "..", MANIFEST} and "\\" not in name
-        if not plain or not isinstance(digest, str):
+        if not plain or not isinstance(digest, str) or not _LONG.fullmatch(digest):
             raise ArtefactError(
                 f"{path}: {name[:80]!r} is no plain file name with a sha256. {_REMEDY}", code="bad_manifest"
             )
@@ -137,8 +106,8 @@ def read_manifest(folder: Path) -> Manifest:
         kind=document["kind"],
         taxonomy=document["taxonomy"],
         files=document["files"],
-        libraries=document.get("libraries") or {},
-        origin=document.get("origin") or {},
+        libraries=document["libraries"],
+        origin=document["origin"],
         text_rules=document["text_rules"],
         format=document["format"],
     )
@@ -147,9 +116,11 @@ def read_manifest(folder: Path) -> Manifest:
 def read_folder(folder: Path) -> Parts:
     """Check the manifest, then every file's checksum, and only then read the parts; raises ArtefactError."""
     manifest = read_manifest(folder)
-    _check_files(folder, manifest)
-    names = _OWN
-    missing = [name for name in names if name not in manifest.files]
+    try:
+        _check_files(folder, manifest)
+    except OSError as error:
+        raise ArtefactError(f"{folder} cannot be read: {error}. {_REMEDY}", code="unreadable") from error
+    missing = [name for name in _OWN if name not in manifest.files]
     if missing:
         raise ArtefactError(f"{folder}: {', '.join(missing)} not in the manifest. {_REMEDY}", code="incomplete")
     taxonomy = _taxonomy(folder)
@@ -181,7 +152,7 @@ _REMEDY = "The folder is damaged or was altered: copy it again from where it was
 
 def _check_files(folder: Path, manifest: Manifest) -> None:
     """Exactly the files of the manifest, plain ones, unchanged, and an id that fits them."""
-    present = {path.name: path for path in folder.iterdir() if path.name != MANIFEST}
+    present = {path.name: path for path in folder.iterdir()}
     for name, path in sorted(present.items()):
         if path.suffix.lower() in _UNSAFE:
             raise ArtefactError(
@@ -190,14 +161,14 @@ def _check_files(folder: Path, manifest: Manifest) -> None:
             )
         if path.is_symlink() or not path.is_file():
             raise ArtefactError(f"{path} is no plain file, so it cannot be trusted. {_REMEDY}", code="unsafe_file")
-        if name not in manifest.files:
+        if name not in manifest.files and name != MANIFEST:
             raise ArtefactError(
                 f"{path} is not in the manifest. Remove it; if the model needs it, {_REMEDY[0].lower()}{_REMEDY[1:]}",
                 code="extra_file",
             )
     for name, expected in manifest.files.items():
         if name not in present:
-            raise ArtefactError(f"{folder / name} is missing. {_REMEDY}", code="missing_file")
+            raise ArtefactError(f"{folder}: {name[:80]!r} is missing. {_REMEDY}", code="missing_file")
         found = sha256(present[name])
         if found != expected:
             raise ArtefactError(
@@ -212,61 +183,10 @@ def _check_files(folder: Path, manifest: Manifest) -> None:
 
 
 def _taxonomy(folder: Path) -> Taxonomy:
-
     try:
-        return Taxonomy.from_toml((folder / "taxonomy.toml").read_text(encoding="utf-8"))
+        return Taxonomy.from_toml(_read_text(folder / "taxonomy.toml"))
     except (InputError, UnicodeDecodeError) as error:
         raise ArtefactError(f"{folder}: {error} {_REMEDY}", code="bad_taxonomy") from error
-
-
-def _put(draft: Path, target: Path) -> None:
-    """Rename the draft into place; the same content written before, or by somebody else just now, is as good."""
-    try:
-        draft.rename(target)
-    except OSError:
-        if not (target / MANIFEST).is_file():
-            raise
-        read_folder(target)
-
-
-def _sweep(root: Path) -> None:
-    """Remove what a killed process left half-written."""
-    for left in root.glob(".writing-*-*"):
-        process = left.name.split("-")[1]
-        if process.isdigit() and int(process) != os.getpid() and not _is_running(int(process)):
-            shutil.rmtree(left, ignore_errors=True)
-
-
-def _is_running(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _versions() -> dict[str, str]:
-    versions = {}
-    for name in _LIBRARIES:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return versions
-
-
-def _write_json(path: Path, document: Any) -> None:
-    path.write_text(json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _read_json(path: Path) -> Any:
@@ -274,10 +194,15 @@ def _read_json(path: Path) -> Any:
         raise ValueError(f"{constant} is no number")
 
     try:
-        if path.stat().st_size > MAX_JSON_BYTES:
-            raise ArtefactError(f"{path} has more than {MAX_JSON_BYTES:,} bytes. {_REMEDY}", code="bad_json")
-        return json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
-    except OSError as error:
-        raise ArtefactError(f"{path} cannot be read: {error.strerror}. {_REMEDY}", code="missing_file") from error
+        return json.loads(_read_text(path), parse_constant=refuse)
     except (ValueError, RecursionError) as error:
         raise ArtefactError(f"{path} is not valid JSON: {error}. {_REMEDY}", code="bad_json") from error
+
+
+def _read_text(path: Path) -> str:
+    try:
+        if path.stat().st_size > MAX_TEXT_BYTES:
+            raise ArtefactError(f"{path} has more than {MAX_TEXT_BYTES:,} bytes. {_REMEDY}", code="too_large")
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ArtefactError(f"{path} cannot be read: {error.strerror}. {_REMEDY}", code="missing_file") from error

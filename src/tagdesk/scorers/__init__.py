@@ -51,7 +51,7 @@ def open_scorer(kind: str, folder: Path) -> Scorer:
     """Build a scorer from a folder whose checksums were verified; raises ArtefactError for an unknown kind."""
     if kind not in _KINDS:
         raise ArtefactError(
-            f"{folder}: scorer kind {kind!r} is unknown; this version reads {', '.join(_KINDS)}. Update tagdesk.",
+            f"{folder}: scorer kind {kind[:40]!r} is unknown; this version reads {', '.join(_KINDS)}. Update tagdesk.",
             code="unknown_kind",
         )
     return _module(kind).OPENS.open(folder)  # type: ignore[no-any-return] # chosen at run time

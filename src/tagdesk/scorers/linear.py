@@ -11,13 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagdesk.arrays import IntArray, Probs
-from tagdesk.errors import ArtefactError
+from tagdesk.errors import ArtefactError, InputError
 from tagdesk.scorers.base import Examples, Progress, Scorer, Scores, out_of_fold, silent
 from tagdesk.scorers.head import fit_head
 from tagdesk.scorers.onnx import sigmoid
 from tagdesk.scorers.recipe import Recipe
 
 FILE = "linear.npz"
+MAX_ARRAY_BYTES = 2**32  # of one archive, unpacked: 1,000 labels on 400,000 n-grams fit; a bomb does not
+LONGEST_NGRAM = 8  # as in recipes; much longer ones take hours
 
 
 class LinearScorer:
@@ -71,11 +73,13 @@ class LinearScorer:
             raise ArtefactError(
                 f"{path} is not a linear scorer: {error}. Train it again.", code="bad_arrays"
             ) from error
-        if not count or weights.shape != (width, *bias.shape) or not np.isfinite(weights).all():
+        if not count or bias.ndim != 1 or weights.shape != (width, len(bias)):
             raise ArtefactError(
                 f"{path}: weights {weights.shape} do not fit {width} n-grams and {bias.shape} labels. Train it again.",
                 code="bad_arrays",
             )
+        if not (np.isfinite(weights).all() and np.isfinite(bias).all()):
+            raise ArtefactError(f"{path} holds weights that are not finite. Train it again.", code="model_unhealthy")
         return cls(vectorizers, weights, bias)
 
 
@@ -95,8 +99,11 @@ def fit(
     vectorizers = [_vectorizer("word", 1, recipe.word_ngrams, recipe.max_features)]
     if recipe.char_ngrams:
         vectorizers.append(_vectorizer("char_wb", min(2, recipe.char_ngrams), recipe.char_ngrams, recipe.max_features))
-    for vectorizer in vectorizers:
-        vectorizer.fit(examples.texts)
+    try:
+        for vectorizer in vectorizers:
+            vectorizer.fit(examples.texts)
+    except ValueError as error:  # an empty vocabulary
+        raise InputError("The tickets hold no words to learn from.", code="too_few") from error
     progress("heads", 1, 2)
     features = _features(vectorizers, examples.texts)
     (weights,), bias = fit_head([features], examples.targets, strength=recipe.strength)
@@ -112,14 +119,27 @@ def score_out_of_fold(
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """The plain arrays of an `.npz`; raises ArtefactError for anything else, objects included."""
+    """The plain arrays of an `.npz`, all of numbers; raises ArtefactError for anything else, objects included."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, AttributeError) as error:
+        return _numbers(path)
+    except Exception as error:  # a damaged archive fails in a dozen ways
+        reason = str(error)[:200] or type(error).__name__
         raise ArtefactError(
-            f"{path} does not hold plain arrays: {error}. Train it again.", code="bad_arrays"
+            f"{path} does not hold plain arrays: {reason}. Train it again.", code="bad_arrays"
         ) from error
+
+
+def _numbers(path: Path) -> dict[str, NDArray[Any]]:
+    with zipfile.ZipFile(path) as archive:
+        size = sum(entry.file_size for entry in archive.infolist())
+    if size > MAX_ARRAY_BYTES:
+        raise ValueError(f"{size:,} bytes unpacked; at most {MAX_ARRAY_BYTES:,} are read")
+    with np.load(path, allow_pickle=False) as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    strangers = [name for name, array in arrays.items() if np.asarray(array).dtype.kind not in "biuf"]
+    if strangers:
+        raise ValueError(f"{strangers[0][:40]!r} holds no numbers")
+    return arrays
 
 
 def _vectorizer(analyzer: str, low: int, high: int, most: int | None = None) -> Any:
@@ -134,10 +154,15 @@ def _vectorizer(analyzer: str, low: int, high: int, most: int | None = None) -> 
 
 def _rebuilt(arrays: dict[str, NDArray[Any]], index: int) -> Any:
     terms = arrays[f"terms_{index}"].tobytes().decode().split("\n")
+    idf = arrays[f"idf_{index}"]
     low, high = (int(value) for value in arrays[f"ngrams_{index}"])
+    if not 1 <= low <= high <= LONGEST_NGRAM:
+        raise ValueError(f"n-grams from {low} to {high}; expected 1 to {LONGEST_NGRAM}")
+    if idf.shape != (len(terms),) or not np.isfinite(idf).all():
+        raise ValueError(f"document frequencies {idf.shape} for {len(terms)} n-grams; expected one each, all finite")
     vectorizer = _vectorizer("word" if index == 0 else "char_wb", low, high)
     vectorizer.vocabulary = {term: column for column, term in enumerate(terms)}
-    vectorizer.idf_ = arrays[f"idf_{index}"]
+    vectorizer.idf_ = idf.astype(np.float64)
     return vectorizer
 
 

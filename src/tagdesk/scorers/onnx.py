@@ -15,6 +15,7 @@ from tagdesk.errors import ArtefactError
 from tagdesk.scorers.base import Scores
 
 FILES = ("model.onnx", "tokenizer.json")
+_LONGEST_SETTINGS = 10_000  # characters; a longer scorer.json is a broken one
 
 
 class OnnxScorer:
@@ -66,11 +67,13 @@ def read_max_tokens(folder: Path) -> int:
     """The cut in tokens of `scorer.json`; raises ArtefactError."""
     path = folder / "scorer.json"
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))["max_tokens"]
-    except (ValueError, KeyError, TypeError) as error:
+        with path.open(encoding="utf-8") as file:
+            value = json.loads(file.read(_LONGEST_SETTINGS))["max_tokens"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ArtefactError(f"{path} names no max_tokens. Train or export the model again.", code="bad_json") from error
     if not isinstance(value, int) or isinstance(value, bool) or not 8 <= value <= 8192:
         raise ArtefactError(
-            f"{path}: max_tokens is {value!r}; expected a whole number from 8 to 8192.", code="bad_json"
+            f"{path}: max_tokens is {str(value)[:40]}; expected a whole number from 8 to 8192. Train the model again.",
+            code="bad_json",
         )
     return value

@@ -9,18 +9,19 @@ linear system gives the weights of all labels at once.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tagdesk.arrays import IntArray, Probs, Targets
+from tagdesk.arrays import FloatArray, IntArray, Probs, Targets
 from tagdesk.encoders import EncoderFolder, resolve
 from tagdesk.encoders.onnx import TextGraph
-from tagdesk.errors import ArtefactError, InputError, MissingExtra
+from tagdesk.errors import ArtefactError, InputError, MissingExtra, UsageError
 from tagdesk.scorers.base import Examples, Progress, Scorer, Scores, silent
 from tagdesk.scorers.lexicon import Lexicon
 from tagdesk.scorers.linear import read_arrays
@@ -31,6 +32,8 @@ HEAD = "head.npz"
 VIEWS = ("embedding", "middle")  # outputs of an encoder graph; a graph may lack the second
 STEEPNESS = 6.0  # scales scores of about -1..1 to logits, near the slope that calibration finds
 EMBED_AT_ONCE = 256  # texts between two reports of progress
+KERNEL_AT_ONCE = 1024  # texts beside all landmarks; keeps memory flat
+JITTER = 1e-10  # of the mean diagonal: repeated tickets among the landmarks make a system that has no single solution
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,7 @@ class Seen:
         return Seen(self.views[:, rows], [self.ids[row] for row in rows])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class ProbeHead:
     """What turns embeddings and word pieces into logits.
 
@@ -69,28 +72,35 @@ class ProbeHead:
 
     def __post_init__(self) -> None:
         labels, marks, terms = len(self.bias), len(self.kernel_weights), len(self.terms)
+        views, width = (self.landmarks.shape[0], self.landmarks.shape[2]) if self.landmarks.ndim == 3 else (0, 0)
         expected = {
-            "landmarks": (self.landmarks.shape[0], marks, self.landmarks.shape[-1]),
-            "kernel_weights": (marks, labels),
-            "gamma": (),
-            "terms": (terms, 2),
-            "idf": (terms,),
-            "term_weights": (terms, labels),
-            "bias": (labels,),
+            "landmarks": ("f", (views, marks, width)),
+            "kernel_weights": ("f", (marks, labels)),
+            "gamma": ("f", ()),
+            "terms": ("i", (terms, 2)),
+            "idf": ("f", (terms,)),
+            "term_weights": ("f", (terms, labels)),
+            "bias": ("f", (labels,)),
         }
-        for name, shape in expected.items():
+        for name, (kind, shape) in expected.items():
             value = getattr(self, name)
-            if value.shape != shape or not np.isfinite(value).all():
-                raise ValueError(f"{name} is {value.shape}; expected {shape}, all finite")
+            if value.dtype.kind != kind or value.shape != shape or not np.isfinite(value).all():
+                raise ValueError(f"{name} is {value.dtype} {value.shape}; expected {shape}, all finite")
 
     def logits(self, seen: Seen) -> NDArray[np.float32]:
         """Logits (tickets, labels)."""
-        kernel = _gaussians(seen.views, self.landmarks, float(self.gamma))
-        lexicon = Lexicon(self.terms, self.idf)
-        words = np.zeros((len(seen.ids), len(self.bias)), dtype=np.float32)
-        for row, (columns, values) in enumerate(lexicon.weigh(seen.ids)):
-            words[row] = values @ self.term_weights[columns]
-        return kernel @ self.kernel_weights + words + self.bias
+        logits = np.zeros((len(seen.ids), len(self.bias)), dtype=np.float32)
+        for start in range(0, len(logits), KERNEL_AT_ONCE):
+            part = slice(start, start + KERNEL_AT_ONCE)
+            kernel = _gaussians(seen.views[:, part], self.landmarks, float(self.gamma))
+            logits[part] = kernel @ self.kernel_weights + self.bias
+        for row, (columns, values) in enumerate(self._lexicon.weigh(seen.ids)):
+            logits[row] += values @ self.term_weights[columns]
+        return logits
+
+    @cached_property
+    def _lexicon(self) -> Lexicon:
+        return Lexicon(self.terms, self.idf)
 
 
 class ProbeScorer:
@@ -177,11 +187,8 @@ def views_of(graph: TextGraph) -> tuple[str, ...]:
 def _fit_head(seen: Seen, targets: Targets, recipe: Recipe) -> ProbeHead:
     """Kernel ridge regression on targets of -1 and 1; the bias is one more kernel, constant 1.
 
-    With more tickets than landmarks the weights stand on a random sample of them (subset of regressors: Rasmussen &
-    Williams, Gaussian Processes for Machine Learning, 8.3.1), but are fitted to all.
+    With more tickets than landmarks the weights stand on a random sample of them, but are fitted to all.
     """
-    from scipy.linalg import solve  # noqa: PLC0415 - slow to import, and not needed to serve
-
     if not len(targets):
         raise InputError("There are no labelled tickets to learn from.", code="too_few")
     lexicon = Lexicon.fit(seen.ids, most=recipe.max_terms)
@@ -189,14 +196,14 @@ def _fit_head(seen: Seen, targets: Targets, recipe: Recipe) -> ProbeHead:
     terms, marks = lexicon.matrix(seen.ids), seen.take(rows)
     share = 1 / (len(seen.views) + (recipe.words > 0))
     weight = recipe.words * share
-    kernel = _gaussians(seen.views, marks.views, recipe.gamma).astype(np.float64) * share
-    kernel += (terms @ terms[rows].T).toarray() * weight + 1
+
+    def kernel(some: IntArray) -> FloatArray:
+        """Between the texts at the given rows and the landmarks."""
+        views = _gaussians(seen.views[:, some], marks.views, recipe.gamma).astype(np.float64) * share
+        return views + (terms[some] @ terms[rows].T).toarray() * weight + 1  # type: ignore[no-any-return] # scipy's
+
     wanted = np.where(targets, STEEPNESS, -STEEPNESS).astype(np.float64)
-    if len(rows) == len(targets):
-        weights = solve(kernel + recipe.ridge * np.eye(len(rows)), wanted, assume_a="pos", overwrite_a=True)
-    else:
-        normal = kernel.T @ kernel + recipe.ridge * (kernel[rows] + 1e-6 * np.eye(len(rows)))
-        weights = solve(normal, kernel.T @ wanted, assume_a="pos", overwrite_a=True)
+    weights = _ridge(kernel, rows, wanted, recipe.ridge)
     return ProbeHead(
         landmarks=marks.views,
         kernel_weights=(weights * share).astype(np.float32),
@@ -208,6 +215,30 @@ def _fit_head(seen: Seen, targets: Targets, recipe: Recipe) -> ProbeHead:
     )
 
 
+def _ridge(kernel: Callable[[IntArray], FloatArray], rows: IntArray, wanted: FloatArray, ridge: float) -> FloatArray:
+    """Weights (landmarks, labels) of the texts at `rows`, so that the kernel gives what is wanted of all texts.
+
+    Where the landmarks are but some of the texts this is the subset of regressors (Rasmussen & Williams, Gaussian
+    Processes for Machine Learning, 8.3.1).
+    """
+    from scipy.linalg import solve  # noqa: PLC0415 - slow to import, and not needed to serve
+
+    square = kernel(rows)
+    if len(rows) == len(wanted):
+        right = wanted
+        square[np.diag_indices(len(rows))] += ridge
+    else:
+        right = np.zeros((len(rows), wanted.shape[1]))
+        square *= ridge
+        for start in range(0, len(wanted), KERNEL_AT_ONCE):
+            some = np.arange(start, min(start + KERNEL_AT_ONCE, len(wanted)))
+            part = kernel(some)
+            square += part.T @ part
+            right += part.T @ wanted[some]
+        square[np.diag_indices(len(rows))] += JITTER * np.trace(square) / len(rows)
+    return np.asarray(solve(square, right, assume_a="pos", overwrite_a=True))
+
+
 def _landmarks(tickets: int, recipe: Recipe) -> IntArray:
     """All rows, or a random sample of them where there are more than the recipe allows."""
     if tickets <= recipe.landmarks:
@@ -217,7 +248,10 @@ def _landmarks(tickets: int, recipe: Recipe) -> IntArray:
 
 def _gaussians(left: NDArray[np.float32], right: NDArray[np.float32], gamma: float) -> NDArray[np.float32]:
     """The sum over views of exp(-gamma * squared distance) between rows of length 1, (left, right)."""
-    return np.sum([np.exp((2 * gamma) * (a @ b.T - 1)) for a, b in zip(left, right, strict=True)], axis=0)  # type: ignore[no-any-return]
+    total = np.zeros((left.shape[1], right.shape[1]), dtype=np.float32)
+    for a, b in zip(left, right, strict=True):
+        total += np.exp((2 * gamma) * (a @ b.T - 1))
+    return total
 
 
 def _see(graph: TextGraph, texts: Sequence[str], progress: Progress) -> Seen:
@@ -239,6 +273,20 @@ def _open_graph(recipe: Recipe) -> TextGraph:
     if "embedding" not in graph.widths:
         raise ArtefactError(
             f"{folder.path} has no output 'embedding', so no probe can stand on it. Name another encoder.",
+            code="bad_graph",
+        )
+    try:
+        graph.try_out(recipe.max_tokens)
+    except ArtefactError as error:
+        raise UsageError(
+            f"The encoder {recipe.encoder!r} cannot read max_tokens = {recipe.max_tokens} tokens. Set fewer.",
+            code="bad_setting",
+        ) from error
+    sight = graph.read(["ok"], views_of(graph)).outputs
+    if len({view.shape for view in sight}) > 1 or not np.allclose(np.linalg.norm(sight, axis=-1), 1, atol=0.01):
+        raise ArtefactError(
+            f"{folder.path} gives {', '.join(views_of(graph))} of unlike widths, or not of length 1. "
+            "Export the encoder with vectors that are normalised.",
             code="bad_graph",
         )
     return graph

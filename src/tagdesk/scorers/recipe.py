@@ -13,8 +13,10 @@ from importlib import resources
 from typing import Any
 
 from tagdesk.errors import UsageError
+from tagdesk.policy import parse_objective
 
 KINDS = ("probe", "linear", "transformer")
+_WORDS = {int: "a whole number", float: "a number", str: "a text"}
 
 
 def _setting(
@@ -49,9 +51,7 @@ class Recipe:
     )  # split off where folds = 0 and no validation file is given
     encoder: str = _setting("starter", "probe", "transformer")
     max_tokens: int = _setting(256, "probe", "transformer", low=8, high=8192)
-    strength: float = _setting(
-        20.0, "probe", "linear", low=1e-6
-    )  # C of the logistic regression: inverse regularisation
+    strength: float = _setting(20.0, "linear", low=1e-6)  # C of the logistic regression: inverse regularisation
     # frozen encoder: kernel ridge regression on embeddings and word pieces; chosen by benchmarks/probe.py
     gamma: float = _setting(1.0, "probe", low=1e-3, high=100)  # of the Gaussian kernel: exp(-gamma * squared distance)
     words: float = _setting(
@@ -84,6 +84,9 @@ class Recipe:
     def __post_init__(self) -> None:
         for setting in fields(self):
             _validate(setting.name, getattr(self, setting.name), setting.metadata)
+        if self.folds == 1:
+            raise UsageError("folds = 1: expected 0 or at least 2.", code="bad_setting")
+        parse_objective(self.objective)  # better now than after the training
 
     def changed(self, settings: Mapping[str, Any]) -> Recipe:
         """The recipe with other settings, given as values or as text (`--set epochs=5`); raises UsageError."""
@@ -94,7 +97,8 @@ class Recipe:
                 f"Unknown setting {', '.join(strangers)}. Known: {', '.join(known)}.", code="unknown_setting"
             )
         values = {name: _parsed(name, value, type(known[name].default)) for name, value in settings.items()}
-        kind = str(values.get("kind", self.kind))
+        kind = values.get("kind", self.kind)
+        _validate("kind", kind, known["kind"].metadata)
         for name in values:
             concerned = known[name].metadata["kinds"]
             if kind not in concerned:
@@ -109,14 +113,16 @@ class Recipe:
 
     def to_toml(self) -> str:
         """The settings that concern this kind, as a recipe file."""
-        return "".join(f"{name} = {json.dumps(value)}\n" for name, value in self.to_dict().items())
+        # Both formats write numbers and texts alike, except for what json would escape as halves of a character.
+        lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}\n" for name, value in self.to_dict().items()]
+        return "".join(lines).replace("\x7f", "\\u007f")
 
     @classmethod
     def from_toml(cls, text: str, source: str = "recipe") -> Recipe:
         """Parse a recipe file; raises UsageError that names the file."""
         try:
             settings = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+        except (ValueError, RecursionError) as error:  # also numbers of thousands of digits, brackets of any depth
             raise UsageError(f"{source} is not valid TOML: {error}.", code="bad_recipe") from error
         if "kind" not in settings:
             raise UsageError(f"{source} names no kind. Add one of: {', '.join(KINDS)}.", code="bad_recipe")
@@ -147,7 +153,9 @@ def named_recipes() -> dict[str, Recipe]:
 
 def _validate(name: str, value: Any, rule: Mapping[str, Any]) -> None:
     if rule["choices"] and value not in rule["choices"]:
-        raise UsageError(f"{name} = {value!r}: expected one of {', '.join(rule['choices'])}.", code="bad_setting")
+        raise UsageError(
+            f"{name} = {str(value)[:60]!r}: expected one of {', '.join(rule['choices'])}.", code="bad_setting"
+        )
     if isinstance(value, float) and not math.isfinite(value):
         raise UsageError(f"{name} = {value!r}: expected a finite number.", code="bad_setting")
     low, high = rule["low"], rule["high"]
@@ -163,10 +171,8 @@ def _parsed(name: str, value: Any, kind: type) -> Any:
             return int(value)
         if kind is float and isinstance(value, str | int | float) and not isinstance(value, bool):
             return float(value)
-        if kind is bool and str(value).lower() in ("true", "false"):
-            return str(value).lower() == "true"
         if kind is str and isinstance(value, str):
             return value
-    except ValueError:
+    except (ValueError, OverflowError):
         pass
-    raise UsageError(f"{name} = {value!r}: expected {kind.__name__}.", code="bad_setting")
+    raise UsageError(f"{name} = {str(value)[:60]!r}: expected {_WORDS[kind]}.", code="bad_setting")
