@@ -104,6 +104,12 @@ def test_rare_label_follows_the_others(positives):
     assert calibration.apply(probs)[:, 0].max() < 0.5  # five positives are no proof of anything
 
 
+def test_label_whose_scores_say_nothing_takes_the_slope_of_the_others():
+    targets, probs = _drawn(2000, 6, seed=9, slope=0.3, intercept=1.5)
+    probs[:, 0] = 0.5
+    assert fit(targets, probs).slopes[0] == pytest.approx(0.3, abs=0.05)
+
+
 def test_scores_that_point_the_wrong_way_lose_their_voice_but_keep_their_order():
     chance = np.random.default_rng(6)
     probs = chance.random((500, 1)).astype(np.float32)

@@ -9,7 +9,7 @@ from sklearn.metrics import f1_score
 
 from tagdesk.errors import UsageError
 from tagdesk.policy import Objective, fit, parse_objective
-from tagdesk.policy.thresholds import best, common, cuts_between, observed, proven, worth
+from tagdesk.policy.thresholds import best, common, cuts_between, implied, observed, proven, worth
 
 OBJECTIVES = ["f1_macro", "f1_micro", "exact_match", "cost:fp=1,fn=5", "precision>=0.8"]
 NAMES = ["A", "B"]
@@ -45,6 +45,13 @@ def test_every_cut_gives_what_it_says(rows):
     for threshold, hits, misses in zip(*cuts, strict=True):
         given_labels = scores >= np.float32(threshold)
         assert (int((given_labels & targets).sum()), int((given_labels & ~targets).sum())) == (hits, misses)
+
+
+def test_scores_that_touch_are_still_parted():
+    low = np.float32(0.3)
+    scores = np.array([np.nextafter(low, np.float32(1)), low], dtype=np.float32)
+    cut = np.float32(cuts_between(np.array([True, False]), scores).thresholds[0])
+    assert (scores >= cut).tolist() == [True, False]
 
 
 # What an objective is worth
@@ -97,6 +104,13 @@ def test_fitted_thresholds_serve_new_tickets_better_than_a_half(text):
 def test_cost_threshold_of_true_probabilities_is_near_the_price_ratio():
     thresholds = best(*_drawn(20_000, 3, seed=6), Objective("cost", 1.0, 4.0))
     assert thresholds == pytest.approx([0.2] * 3, abs=0.03)
+
+
+def test_thresholds_implied_by_true_probabilities_are_the_best_ones():
+    targets, probs = _drawn(50_000, 2, seed=15)
+    for text in ("f1_macro", "f1_micro"):
+        objective = parse_objective(text)
+        assert implied(probs, objective, 0.5) == pytest.approx([common(targets, probs, objective)] * 2, abs=0.03)
 
 
 def test_rare_labels_share_the_common_threshold():
