@@ -56,13 +56,13 @@ def refuse_target(path: Path, *, force: bool, inputs: Sequence[Path] = ()) -> Pa
     """The real file behind `path`; raises UsageError if it must not be written."""
     try:
         target = Path(os.path.realpath(path))
-        found = target.stat()
-    except FileNotFoundError:
-        return Path(os.path.realpath(path))
+        found = target.stat() if target.exists() else None
     except (OSError, ValueError) as error:
         raise UsageError(
             f"{str(path)!r}: cannot be written: {error}. Name another place.", code="unwritable"
         ) from error
+    if found is None:
+        return target
     if any(source.exists() and source.samefile(target) for source in inputs):
         raise UsageError(f"{path}: is also what is read. Name another file for the result.", code="same_file")
     if not stat.S_ISREG(found.st_mode):

@@ -28,6 +28,7 @@ def unpacked(raw: io.FileIO, compression: str | None, path: Path, packed: int) -
     """
     if compression is None:
         return io.BufferedReader(_Stream(raw), _CHUNK)
+    # Neither holds anything to close but `raw`, which is not theirs.
     inner = gzip.GzipFile(fileobj=raw, mode="rb") if compression == "gzip" else lzma.LZMAFile(raw)  # noqa: SIM115
     most = max(_BOMBS_FROM, packed * _MOST_RATIO)
     return io.BufferedReader(_Bounded(inner, path, most), _CHUNK)
