@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 from collections.abc import Iterator
@@ -12,21 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from tagdesk.arrays import Probs, Targets
-from tagdesk.dataset import stratified_folds
+from tagdesk.dataset import read_tickets, stratified_folds
 from tagdesk.scorers import Examples, fit_scorer, named_recipes, score_out_of_fold
-from tagdesk.text import clean
+from tagdesk.train import examples_from, support_taxonomy
 
 PILOT = Path(__file__).parents[1] / "data" / "tickets" / "pilot.jsonl"
-CODES = {
-    "B": "Billing Issue",
-    "T": "Technical Problem",
-    "A": "Account Access",
-    "P": "Product Inquiry",
-    "R": "Refund Request",
-    "S": "Shipping Concern",
-    "C": "Service Complaint",
-}
-NAMES = list(CODES.values())
+NAMES = support_taxonomy().names
 # Small samples come from one source, large ones need both.
 SIZES = {200: ("pilot", "seed"), 400: ("pilot", "seed"), 800: ("both",), 1600: ("both",)}
 RECIPES = {"linear": {}, "probe": {"encoder": "all-MiniLM-L6-v2"}}
@@ -46,7 +36,10 @@ class Run:
 
 def runs(seed_tickets: Path, seeds: int, cache: Path) -> Iterator[Run]:
     """Every recipe at every size and seed; `seed_tickets` holds train.csv and validation.csv, `cache` keeps scores."""
-    pools = {"pilot": _pilot(), "seed": _seed(seed_tickets)}
+    pools = {
+        "pilot": _examples(PILOT),
+        "seed": _examples(seed_tickets / "train.csv", seed_tickets / "validation.csv"),
+    }
     pools["both"] = Examples(
         [*pools["pilot"].texts, *pools["seed"].texts], np.vstack([pools["pilot"].targets, pools["seed"].targets])
     )
@@ -72,18 +65,6 @@ def _run(pool: Examples, recipe: str, size: int, seed: int, cache: Path) -> Run:
         return Run(recipe, size, drawn.targets, arrays["scores"], rest.targets, arrays["test"])
 
 
-def _pilot() -> Examples:
-    rows = [json.loads(line) for line in PILOT.read_text(encoding="utf-8").splitlines()]
-    return _examples([row["text"] for row in rows], [[CODES[code] for code in row["labels"]] for row in rows])
-
-
-def _seed(folder: Path) -> Examples:
-    rows = []
-    for name in ("train.csv", "validation.csv"):
-        with (folder / name).open(encoding="utf-8", newline="") as file:
-            rows += list(csv.DictReader(file))
-    return _examples([row["text"] for row in rows], [row["labels"].split("|") for row in rows])
-
-
-def _examples(texts: list[str], labels: list[list[str]]) -> Examples:
-    return Examples([clean(text).text for text in texts], np.array([[name in row for name in NAMES] for row in labels]))
+def _examples(*files: Path) -> Examples:
+    tickets = [ticket for file in files for ticket in read_tickets(file).tickets]
+    return examples_from(tickets, support_taxonomy())
