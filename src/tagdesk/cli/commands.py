@@ -37,3 +37,4 @@ for module in (serving, training, data, models):
     for command in module.COMMANDS:
         app.command()(command)
 app.command(name="export")(models.export_model)
+app.command(name="split")(data.split_file)

@@ -91,7 +91,10 @@ def print_report(report: Worth) -> None:
     console.print(Text(summary(report)))
     console.print(figures_table(overall_rows(report)))
     columns = ["label", "precision", "recall", "F1", "average precision", "ECE", "tickets"]
-    rows = [(name, f.precision, f.recall, f.f1, f.average_precision, f.ece, f.support) for name, f in report.per_label.items()]
+    rows = [
+        (name, f.precision, f.recall, f.f1, f.average_precision, f.ece, f.support)
+        for name, f in report.per_label.items()
+    ]
     console.print(plain_table(columns, rows))
 
 

@@ -19,7 +19,9 @@ MAX_STDIN = 10_000  # lines that are read as tickets; files are for more
 
 
 def predict(
-    texts: Annotated[list[str] | None, typer.Argument(help="Tickets; without any, one ticket per line of stdin.")] = None,
+    texts: Annotated[
+        list[str] | None, typer.Argument(help="Tickets; without any, one ticket per line of stdin.")
+    ] = None,
     model: options.ModelName = STARTER,
     threshold: options.Threshold = None,
     as_json: options.Json = False,
@@ -140,7 +142,8 @@ def _lines() -> list[str]:
                 lines.append(line.rstrip("\r\n"))
             if len(lines) > MAX_STDIN:
                 raise InputError(
-                    f"stdin has more than {MAX_STDIN:,} lines. Use `tagdesk classify IN OUT` for files.", code="too_long"
+                    f"stdin has more than {MAX_STDIN:,} lines. Use `tagdesk classify IN OUT` for files.",
+                    code="too_long",
                 )
     except UnicodeDecodeError as error:
         raise InputError(

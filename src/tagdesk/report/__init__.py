@@ -12,7 +12,16 @@ from tagdesk.errors import UsageError
 from tagdesk.evaluate import Report
 from tagdesk.report.markdown import PICTURES, markdown, overall_rows, summary
 
-__all__ = ["overall_rows", "summary", "write_report"]
+__all__ = ["overall_rows", "report_folder", "summary", "write_report"]
+
+
+def report_folder(model: Path) -> Path:
+    """Where the report of a model folder stands: beside it, since nothing may be added to the folder itself.
+
+    >>> report_folder(Path("models/0123456789ab")).name
+    '0123456789ab.report'
+    """
+    return model.with_name(f"{model.name}.report")
 
 
 def write_report(

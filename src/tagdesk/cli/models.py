@@ -1,0 +1,93 @@
+"""Commands about models that exist: list, describe, export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tagdesk.cli import options, reading, screen
+from tagdesk.dataset import Columns, File
+from tagdesk.errors import UsageError
+from tagdesk.model import STARTER, Model, find_model, list_models, read_manifest
+
+LARGEST_CHECK = 5000  # texts on which an export is compared; more tell nothing new
+
+
+def models(
+    root: options.Models = Path("models"),
+    as_json: options.Json = False,
+) -> None:
+    """List the models: the one that ships with tagdesk, then those that were trained, newest first."""
+    found = [(STARTER, read_manifest(find_model(STARTER)))]
+    found += [(str(root / manifest.id), manifest) for manifest in list_models(root)]
+    if as_json:
+        screen.print_json([{"name": name} | manifest.to_dict() for name, manifest in found])
+        return
+    rows = [
+        (manifest.id, name, manifest.kind, str(manifest.origin.get("tickets") or "-"), _encoder(manifest.origin))
+        for name, manifest in found
+    ]
+    screen.out().print(screen.plain_table(["id", "name or folder", "kind", "tickets", "encoder"], rows))
+
+
+def card(
+    model: options.ModelArgument,
+    as_json: options.Json = False,
+    root: options.Models = Path("models"),
+) -> None:
+    """Print a model's card: what it is for, what it is worth, where it ends."""
+    from tagdesk.card import card as gather  # noqa: PLC0415 - the other commands do without it
+    from tagdesk.card import markdown  # noqa: PLC0415 - the same
+
+    facts = gather(model, models=root)
+    if as_json:
+        screen.print_json(facts)
+    else:
+        typer.echo(markdown(facts), nl=False)
+
+
+def export_model(
+    model: options.ModelArgument,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder that gets the exported model.")] = Path("models"),
+    precision: Annotated[str, typer.Option("--precision", help="int8, small, or fp32, exact.")] = "int8",
+    file: Annotated[
+        Path | None, typer.Option("--check", help="Tickets on which the export must decide like the original.")
+    ] = None,
+    text_column: options.TextColumn = None,
+    as_json: options.Json = False,
+    root: options.Models = Path("models"),
+) -> None:
+    """Turn a probe or a transformer into an ONNX graph that serves without torch; refused if it decides differently."""
+    from tagdesk.export import TOLERANCES, exported  # noqa: PLC0415 - the other commands do without it
+
+    if precision not in TOLERANCES:
+        raise UsageError(f"--precision {precision}: expected {' or '.join(TOLERANCES)}.", code="bad_setting")
+    texts: list[str] = []
+    if file is not None:
+        columns = Columns(text=text_column, labels="", id="", unit="", time="")
+        texts = [ticket.text for ticket in reading.read(File(file, columns)).tickets][:LARGEST_CHECK]
+    with exported(Model.load(model, models=root), precision, texts) as (graph, difference):
+        saved = graph.save(out)
+    if as_json:
+        screen.print_json(
+            {"model": saved.id, "path": str(out / saved.id), "precision": precision} | difference.to_dict()
+        )
+        return
+    facts = {
+        "model": saved.id,
+        "saved in": out / saved.id,
+        "size": f"{difference.megabytes} MB",
+        "same labels": f"{difference.equal_sets:.2%} of {difference.texts} texts",
+        "scores change by": f"{difference.mean_change:.5f} on average, {difference.largest_change:.4f} at most",
+    }
+    screen.out().print(screen.mapping_lines(facts), markup=False)
+
+
+COMMANDS = (models, card)
+
+
+def _encoder(origin: object) -> str:
+    recipe = origin.get("recipe") if isinstance(origin, dict) else None
+    return str(recipe.get("encoder", "-")) if isinstance(recipe, dict) else "-"

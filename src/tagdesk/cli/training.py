@@ -1,0 +1,169 @@
+"""Makes a model from a file of labelled tickets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tagdesk.cli import options, reading, screen
+from tagdesk.dataset import Columns, File, ReadResult, RejectsWriter
+from tagdesk.errors import InputError, UsageError
+from tagdesk.report import report_folder, write_report
+from tagdesk.scorers import Recipe, named_recipes
+from tagdesk.taxonomy import Taxonomy
+from tagdesk.train import Trained
+from tagdesk.train import train as train_model
+
+
+def train(
+    file: Annotated[Path, typer.Argument(help="Labelled tickets: CSV, TSV, JSONL or Parquet.", metavar="FILE")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder that gets the model, as a folder of its id.")],
+    recipe: Annotated[
+        str, typer.Option("--recipe", "-r", help="probe, linear, transformer, bert-base or a .toml.")
+    ] = "probe",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", "-s", help="A setting of the recipe, as in epochs=5; repeatable.")
+    ] = None,
+    taxonomy: Annotated[
+        Path | None, typer.Option("--taxonomy", help="A taxonomy.toml; else the labels found in the file.")
+    ] = None,
+    validation: Annotated[
+        Path | None, typer.Option("--validation", help="Tickets to calibrate on and to stop early by.")
+    ] = None,
+    test: Annotated[
+        Path | None, typer.Option("--test", help="Tickets for the report; nothing is fitted to them.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Overrides the recipe's seed.", min=0)] = None,
+    text_column: options.TextColumn = None,
+    labels_column: options.LabelsColumn = None,
+    unit_column: options.UnitColumn = None,
+    encoding: options.Encoding = None,
+    delimiter: options.Delimiter = None,
+    as_json: options.Json = False,
+) -> None:
+    """Train a model on labelled tickets, whatever their labels, and say what it is worth."""
+    chosen = choose_recipe(recipe, settings or [], seed)
+    labels = read_taxonomy(taxonomy) if taxonomy else None
+    columns = Columns(text=text_column, labels=labels_column, unit=unit_column, time="")
+    parts = [
+        reading.read(File(path, columns, encoding, delimiter)) if path else _NONE for path in (file, validation, test)
+    ]
+    with screen.progress() as report:
+        trained = train_model(
+            parts[0].tickets,
+            chosen,
+            taxonomy=labels,
+            validation=parts[1].tickets,
+            test=parts[2].tickets,
+            checkpoint=out / f".training-{chosen.fingerprint}" if chosen.kind == "transformer" else None,
+            progress=report,
+        )
+    model = trained.model.save(out)
+    folder = out / model.id
+    _write_report(trained, folder, file)
+    _keep_rejects(folder, parts[0])
+    if as_json:
+        screen.print_json(_answer(trained, folder))
+    else:
+        _print(trained, folder)
+    reading.end(*parts)
+
+
+COMMANDS = (train,)
+_NONE = ReadResult((), (), (), 0)
+
+
+def choose_recipe(name: str, settings: list[str], seed: int | None) -> Recipe:
+    """A recipe by name or file, with the given settings; raises UsageError."""
+    known = named_recipes()
+    if name in known:
+        chosen = known[name]
+    elif name.endswith(".toml"):
+        chosen = Recipe.from_toml(_text(Path(name)), name)
+    else:
+        raise UsageError(
+            f"There is no recipe {name!r}. Use {', '.join(sorted(known))}, or a .toml file.", code="no_recipe"
+        )
+    changes = dict(_setting(text) for text in settings)
+    if seed is not None:
+        changes["seed"] = str(seed)
+    return chosen.changed(changes)
+
+
+def read_taxonomy(path: Path) -> Taxonomy:
+    """The taxonomy in a file; raises InputError that names it."""
+    try:
+        return Taxonomy.from_toml(_text(path))
+    except InputError as error:
+        raise InputError(f"{path}: {error}", code=error.code) from error
+
+
+def _setting(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise UsageError(f"--set {text!r}: expected name=value, as in --set epochs=5.", code="bad_setting")
+    return name.strip(), value.strip()
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 text.", code="bad_encoding") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.", code="unreadable") from error
+
+
+def _write_report(trained: Trained, folder: Path, file: Path) -> None:
+    evidence = trained.evidence
+    about = {
+        "model": folder.name,
+        "tickets": f"{trained.report.n}, {evidence.source}",
+        "file": file.name,
+        "ECE before and after calibration": f"{trained.ece_raw:.3f}, {trained.report.ece or 0:.3f}",
+        "Brier before and after calibration": f"{trained.brier_raw:.4f}, {trained.report.brier or 0:.4f}",
+    }
+    write_report(
+        report_folder(folder),
+        trained.report,
+        evidence.targets,
+        evidence.probs,
+        title="What the model is worth",
+        about=about,
+    )
+
+
+def _keep_rejects(folder: Path, read: ReadResult) -> None:
+    with RejectsWriter(folder, force=True) as rejects:
+        for row in read.rejected:
+            rejects.write(row)
+
+
+def _answer(trained: Trained, folder: Path) -> dict[str, object]:
+    return {
+        "model": folder.name,
+        "path": str(folder),
+        "report": str(report_folder(folder) / "report.md"),
+        "measured_on": trained.evidence.source,
+        "ece_before_calibration": trained.ece_raw,
+        "brier_before_calibration": trained.brier_raw,
+        **trained.report.to_dict(),
+    }
+
+
+def _print(trained: Trained, folder: Path) -> None:
+    screen.print_report(trained.report)
+    screen.out().print(
+        screen.mapping_lines(
+            {
+                "model": folder.name,
+                "saved in": folder,
+                "report": report_folder(folder) / "report.md",
+                "measured on": f"{trained.report.n} tickets, {trained.evidence.source}",
+                "try it": f'tagdesk predict --model {folder} "..."',
+            }
+        ),
+        markup=False,
+    )
