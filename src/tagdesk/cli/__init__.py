@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import traceback
 from types import FrameType
 
 __all__ = ["main"]
@@ -20,47 +21,46 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """The exit code of a command line; everything a user can mend ends in one line on stderr."""
-    import click  # noqa: PLC0415 - so that an interrupt during start-up is caught here too
-
-    from tagdesk.errors import TagdeskError  # noqa: PLC0415 - the same
-
     debug = "--debug" in arguments
-    arguments = [argument for argument in arguments if argument != "--debug"]
     try:
-        from tagdesk.cli.commands import app  # noqa: PLC0415 - the same
+        from tagdesk.cli.commands import app  # noqa: PLC0415 - so that an interrupt during start-up is caught here too
 
-        result = app(arguments, standalone_mode=False)
-        code = result if isinstance(result, int) else 0
+        result = app([argument for argument in arguments if argument != "--debug"], standalone_mode=False)
         sys.stdout.flush()
-    except TagdeskError as error:
-        return _end(str(error), error.exit_code, debug=debug)
-    except click.exceptions.Exit as error:
-        return error.exit_code
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        return _end("Interrupted; nothing was written half.", INTERRUPTED, debug=False)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on: no complaint at exit
         return 0
-    except OSError as error:
-        return _end(f"{error.filename or 'The system'}: {error.strerror or error}.", 1, debug=debug)
-    except MemoryError:
-        return _end("There is not enough memory for this. Use smaller files or `tagdesk classify`.", 1, debug=debug)
-    except Exception as error:  # noqa: BLE001 - the last line of defence: one line instead of a traceback
-        what = f"{type(error).__name__}: {error}".splitlines()[0][:300]
-        return _end(f"Internal error, {what}. Run again with --debug and report what it prints.", 1, debug=debug)
-    return code
+    except BaseException as error:  # noqa: BLE001 - the last line of defence: one line instead of a traceback
+        return _end(error, debug=debug)
+    return result if isinstance(result, int) else 0
 
 
-def _end(message: str, code: int, *, debug: bool) -> int:
+def _end(error: BaseException, *, debug: bool) -> int:
+    """Say in one line what happened, and give the exit code."""
+    import typer  # noqa: PLC0415 - the same
+
+    from tagdesk.errors import TagdeskError  # noqa: PLC0415 - the same
+
     if debug:
-        import traceback  # noqa: PLC0415 - only here
-
-        traceback.print_exc()
-    line = " ".join(message.split())
-    sys.stderr.write(f"error: {line.encode(errors='backslashreplace').decode()}\n")
+        traceback.print_exception(error)
+    if isinstance(error, typer.Exit):
+        return error.exit_code
+    if isinstance(error, typer.TyperException):
+        error.show()
+        return error.exit_code
+    if isinstance(error, TagdeskError):
+        message, code = str(error), error.exit_code
+    elif isinstance(error, KeyboardInterrupt | typer.Abort):
+        message, code = "Interrupted; no file was written half.", INTERRUPTED
+    elif isinstance(error, OSError):
+        message, code = f"{error.filename or 'The system'}: {error.strerror or error}.", 1
+    elif isinstance(error, MemoryError):
+        message, code = "There is not enough memory for this. Use a smaller file, or a machine with more.", 1
+    else:
+        what = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        message, code = f"Internal error, {what} Run again with --debug and report what it prints.", 1
+    line = " ".join(message.split()).encode(errors="backslashreplace").decode()
+    sys.stderr.write(f"error: {line}\n")
     return code
 
 

@@ -11,15 +11,15 @@ from tagdesk.cli import data, models, serving, training
 app = typer.Typer(
     name="tagdesk",
     help="Reads support tickets and gives each the categories that it deserves.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def root(
+    context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
 ) -> None:
     """Reads support tickets and gives each the categories that it deserves.
@@ -30,7 +30,8 @@ def root(
         from importlib.metadata import version as installed  # noqa: PLC0415 - only here
 
         typer.echo(f"tagdesk {installed('tagdesk')}")
-        raise typer.Exit
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 for module in (serving, training, data, models):
