@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+import torch
 import transformers
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tagdesk.encoders import EncoderFolder
+from tagdesk.encoders.onnx import BATCH_TOKENS, batches
 from tagdesk.errors import UsageError
 
 Pooling = Literal["mean", "cls"]
+ATTENTION = "eager"  # every encoder has it, and it never fetches a kernel that a config names
 HEAD_SPREAD = 0.02  # standard deviation of the head's first weights, as BERT was begun
 
 
@@ -63,9 +68,41 @@ class Network(nn.Module):
         return logits
 
     @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.head.weight.device
+
+    @property
     def config(self) -> transformers.PretrainedConfig:
         """What the encoder is built from."""
         return self.body.encoder.config
+
+
+def padded(ids: Sequence[Sequence[int]], pad_id: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Token ids and their mask, both (tickets, tokens), as wide as the longest text.
+
+    >>> padded([[7, 8], [9]], pad_id=0, device=torch.device("cpu"))
+    (tensor([[7, 8],
+            [9, 0]]), tensor([[1, 1],
+            [1, 0]]))
+    """
+    rows = [torch.tensor(row, dtype=torch.long) for row in ids]
+    input_ids = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=pad_id)
+    mask = nn.utils.rnn.pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
+    return input_ids.to(device), mask.to(device)
+
+
+def read_logits(network: Network, ids: Sequence[Sequence[int]], pad_id: int) -> NDArray[np.float32]:
+    """Logits (tickets, labels) of texts as token ids, in their order, without dropout."""
+    logits = np.zeros((len(ids), network.head.out_features), dtype=np.float32)
+    was_training = network.training
+    network.eval()
+    with torch.inference_mode():
+        for rows in batches([len(row) for row in ids], BATCH_TOKENS):
+            part = network(*padded([ids[row] for row in rows], pad_id, network.device))
+            logits[rows] = part.float().cpu().numpy()
+    network.train(was_training)
+    return logits
 
 
 def load_encoder(folder: EncoderFolder) -> transformers.PreTrainedModel:
@@ -87,6 +124,7 @@ def load_encoder(folder: EncoderFolder) -> transformers.PreTrainedModel:
                 local_files_only=True,
                 use_safetensors=True,
                 trust_remote_code=False,
+                attn_implementation=ATTENTION,
                 output_loading_info=True,
             )
     except Exception as error:  # the library raises many kinds, bare ones among them
@@ -96,8 +134,8 @@ def load_encoder(folder: EncoderFolder) -> transformers.PreTrainedModel:
             code="bad_encoder",
         ) from error
     missing = sorted(name for name in report["missing_keys"] if "pooler" not in name)
-    if missing or encoder.config.is_encoder_decoder:
-        reason = f"it lacks {len(missing)} weights, {missing[0]} the first" if missing else "it is an encoder-decoder"
+    if missing or not is_bert_like(encoder.config):
+        reason = f"its file lacks {len(missing)} weights, such as {missing[0]}" if missing else "it is not BERT-like"
         raise UsageError(
             f"The encoder {folder.name!r} cannot be used: {reason}. Name a complete BERT-like encoder.",
             code="bad_encoder",
@@ -108,8 +146,15 @@ def load_encoder(folder: EncoderFolder) -> transformers.PreTrainedModel:
 def build_encoder(config: transformers.PretrainedConfig) -> transformers.PreTrainedModel:
     """An encoder of that shape with random weights."""
     with _quiet():
-        encoder = transformers.AutoModel.from_config(config, trust_remote_code=False)  # type: ignore[no-untyped-call] # has no types
+        encoder = transformers.AutoModel.from_config(  # type: ignore[no-untyped-call] # has no types
+            config, trust_remote_code=False, attn_implementation=ATTENTION
+        )
     return _without_pooler(encoder.float())
+
+
+def is_bert_like(config: transformers.PretrainedConfig) -> bool:
+    """Whether models of this kind read a text in both directions: those that are pretrained to fill gaps."""
+    return type(config) in transformers.MODEL_FOR_MASKED_LM_MAPPING and not config.is_encoder_decoder
 
 
 def tokenizer_json(folder: EncoderFolder) -> str:
