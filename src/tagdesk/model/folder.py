@@ -194,9 +194,11 @@ def _read_json(path: Path) -> Any:
         raise ValueError(f"{constant} is no number")
 
     try:
-        return json.loads(_read_text(path), parse_constant=refuse)
+        document = json.loads(_read_text(path), parse_constant=refuse)
+        json.dumps(document, ensure_ascii=False, allow_nan=False).encode()  # refuses half a character and 1e999
     except (ValueError, RecursionError) as error:
         raise ArtefactError(f"{path} is not valid JSON: {error}. {_REMEDY}", code="bad_json") from error
+    return document
 
 
 def _read_text(path: Path) -> str:
