@@ -25,7 +25,7 @@ def run(arguments: list[str]) -> int:
     try:
         from tagdesk.cli.commands import app  # noqa: PLC0415 - so that an interrupt during start-up is caught here too
 
-        result = app([argument for argument in arguments if argument != "--debug"], standalone_mode=False)
+        result = app([argument for argument in arguments if argument != "--debug"], prog_name="tagdesk", standalone_mode=False)
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on: no complaint at exit

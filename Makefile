@@ -1,0 +1,67 @@
+# Every target sets up what it needs in .venv; a second call finds it there.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Where the public measurement data lie; see docs/explanation/quality.md.
+DATA ?= ../shared/data
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format starter bench bench-seed bench-int8 bench-judgement bench-messages docs clean
+
+help:  ## Say what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 18
+
+demo: $(VENV)/base  ## Label the example tickets with the model that ships with tagdesk
+	$(BIN)/tagdesk classify examples/tickets.csv
+
+test: $(VENV)/dev  ## Run the tests
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
+
+check: $(VENV)/dev  ## Lint, format, types, floors
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python scripts/cli_reference.py --check
+
+format: $(VENV)/dev  ## Put the code into its usual form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+starter: $(VENV)/dev  ## Build the shipped model anew from data/tickets
+	HF_HUB_OFFLINE=1 $(BIN)/python scripts/starter.py
+
+bench: bench-seed bench-int8 bench-judgement bench-messages  ## All measurements; DATA=folder names the public data
+
+bench-seed: $(VENV)/dev  ## Train each recipe on the public reference tickets
+	$(BIN)/python benchmarks/seed.py --data $(DATA)
+
+bench-int8: $(VENV)/dev  ## Compare ways to shrink a graph
+	$(BIN)/python benchmarks/int8.py --data $(DATA)
+
+bench-judgement: $(VENV)/dev  ## Compare ways to calibrate and to find thresholds
+	$(BIN)/python benchmarks/calibration.py --data $(DATA)
+	$(BIN)/python benchmarks/thresholds.py --data $(DATA)
+
+bench-messages: $(VENV)/dev  ## Score the shipped model on public messages it has never seen
+	$(BIN)/python benchmarks/messages.py --data $(DATA)
+
+docs: $(VENV)/dev  ## Write the command reference anew
+	$(BIN)/python scripts/cli_reference.py
+
+clean:  ## Remove what the targets above made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
+
+$(VENV)/python:
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/base: $(VENV)/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+# torch first and alone, as constraints.txt pins it, so that nothing asks for another build of it.
+$(VENV)/dev: $(VENV)/base
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
