@@ -159,7 +159,7 @@ def test_m14_a_full_disk_leaves_nothing(saved: Path, models: dict[str, Model], t
 def test_m13_a_save_that_is_killed_at_any_line_leaves_the_folder_whole_or_absent(
     saved: Path, models: dict[str, Model], tmp_path: Path
 ) -> None:
-    # A child for every second line of the writer that runs: it kills itself there. The parent then looks at what is left.
+    # A child for every second line of the writer: it kills itself there, and the parent looks at what is left.
     script = """
         import os, shutil, signal, sys, warnings
         from pathlib import Path

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagdesk.arrays import BoolArray, FloatArray
-from tagdesk.errors import ArtefactError, InputError
+from tagdesk.encoders.tokens import TextTokenizer
+from tagdesk.errors import ArtefactError
 
 BATCH_TOKENS = 4096  # tokens of one batch, padding included: larger ones no longer gain speed on a CPU
-MAX_TOKENIZER_BYTES = 50_000_000  # a tokenizer file beyond this is no tokenizer
 TOKENIZE_AT_ONCE = 1024  # texts; keeps memory flat on long inputs
 WIDEST = 65_536  # numbers of one output; more is a damaged graph
 
@@ -37,13 +37,6 @@ class Reading:
     ids: list[list[int]]
 
 
-@dataclass(frozen=True, slots=True)
-class _Tokens:
-    ids: list[list[int]]
-    truncated: BoolArray
-    unknown: FloatArray
-
-
 class TextGraph:
     """An ONNX graph with inputs `input_ids` and `attention_mask`, and the tokenizer that feeds it.
 
@@ -62,9 +55,7 @@ class TextGraph:
     def __init__(self, folder: Path, max_tokens: int, *, threads: int | None = None) -> None:
         self.folder = folder
         self.max_tokens = max_tokens
-        self._tokenizer = open_tokenizer(folder / "tokenizer.json")
-        self._unknown_id = _unknown_id(self._tokenizer)
-        self._pad_id = self._tokenizer.token_to_id("[PAD]") or self._tokenizer.token_to_id("<pad>") or 0
+        self._tokenizer = TextTokenizer.open(folder / "tokenizer.json", max_tokens)
         self._session = _session(folder / "model.onnx", threads)
         self.widths: dict[str, int] = {
             output.name: output.shape[1]
@@ -75,8 +66,7 @@ class TextGraph:
 
     def try_out(self, tokens: int) -> None:
         """Run the graph over the vocabulary's last token, so many times; raises ArtefactError where that fails."""
-        last = max(self._tokenizer.get_vocab_size() - 1, 0)
-        self._run([[last] * tokens], list(self.widths))
+        self._run([[self._tokenizer.highest_id] * tokens], list(self.widths))
 
     def read(self, texts: Sequence[str], outputs: Sequence[str]) -> Reading:
         """Run the graph over cleaned texts and give the named outputs in the order of the texts.
@@ -89,7 +79,7 @@ class TextGraph:
         ids: list[list[int]] = []
         for start in range(0, len(texts), TOKENIZE_AT_ONCE):
             part = slice(start, start + TOKENIZE_AT_ONCE)
-            tokens = self._tokenize(texts[part])
+            tokens = self._tokenizer.split(texts[part])
             truncated[part], unknown[part] = tokens.truncated, tokens.unknown
             ids += tokens.ids
             for rows in batches([len(row) for row in tokens.ids], BATCH_TOKENS):
@@ -113,27 +103,9 @@ class TextGraph:
             )
         return self.widths[output]
 
-    def _tokenize(self, texts: Sequence[str]) -> _Tokens:
-        try:
-            encodings = self._tokenizer.encode_batch_fast(list(texts))
-        except (TypeError, ValueError) as error:
-            raise InputError(f"A text cannot be split into tokens: {error}.", code="bad_text") from error
-        except BaseException as error:
-            _raise_unless_broken(error)
-            raise ArtefactError(
-                f"{self.folder / 'tokenizer.json'} cannot split a text: {_first_line(error)} Train the model again.",
-                code="bad_tokenizer",
-            ) from error
-        ids = [encoding.ids for encoding in encodings]
-        truncated = np.array([len(row) > self.max_tokens for row in ids], dtype=np.bool_)
-        ids = [row if len(row) <= self.max_tokens else [*row[: self.max_tokens - 1], row[-1]] for row in ids]
-        # The two special tokens around a text are always known and say nothing of it.
-        unknown = np.array([row.count(self._unknown_id) / max(1, len(row) - 2) for row in ids], dtype=np.float64)
-        return _Tokens(ids, truncated, np.minimum(unknown, 1.0))
-
     def _run(self, ids: list[list[int]], outputs: Sequence[str]) -> list[NDArray[np.float32]]:
         longest = max(len(row) for row in ids)
-        input_ids = np.full((len(ids), longest), self._pad_id, dtype=np.int64)
+        input_ids = np.full((len(ids), longest), self._tokenizer.pad_id, dtype=np.int64)
         mask = np.zeros((len(ids), longest), dtype=np.int64)
         for index, row in enumerate(ids):
             input_ids[index, : len(row)] = row
@@ -169,33 +141,6 @@ def batches(lengths: Sequence[int], budget: int) -> Iterator[NDArray[np.int64]]:
         if next_length is None or (end - start + 1) * next_length > budget:
             yield order[start:end]
             start = end
-
-
-def open_tokenizer(path: Path) -> Any:
-    """The tokenizer of a `tokenizer.json`; special tokens that a customer types are plain text to it."""
-    from tokenizers import Tokenizer  # noqa: PLC0415 - costs time at start-up
-
-    try:
-        if path.stat().st_size > MAX_TOKENIZER_BYTES:
-            raise ValueError(f"it has more than {MAX_TOKENIZER_BYTES:,} bytes")  # noqa: TRY301 - told below
-        tokenizer = Tokenizer.from_file(str(path))
-    except BaseException as error:
-        _raise_unless_broken(error)
-        raise ArtefactError(
-            f"{path} is not a tokenizer: {_first_line(error)} Train or export the model again.", code="bad_tokenizer"
-        ) from error
-    tokenizer.encode_special_tokens = True
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
-    return tokenizer
-
-
-def _unknown_id(tokenizer: Any) -> int:
-    for token in ("[UNK]", "<unk>"):
-        found = tokenizer.token_to_id(token)
-        if found is not None:
-            return int(found)
-    return -1
 
 
 def _session(path: Path, threads: int | None) -> Any:
@@ -251,12 +196,6 @@ def _cores() -> int:
         return os.cpu_count() or 1
 
 
-def _raise_unless_broken(error: BaseException) -> None:
-    """Pass on what is no failure of the tokenizers library, which raises bare Exception, or panics outside of it."""
-    if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
-        raise error
-
-
-def _first_line(error: BaseException) -> str:
+def _first_line(error: Exception) -> str:
     text = str(error).strip().splitlines()
     return f"{(text[0] if text else type(error).__name__)[:300]}."
