@@ -99,8 +99,10 @@ def line(row: dict[str, object]) -> str:
 def save(rows: Sequence[dict[str, object]]) -> None:
     """Write the runs, and a table with the reference rows."""
     head = [
-        "| system | trained on | exact match | Hamming loss | F1 micro | F1 macro | precision w. | recall w. | ECE | no label "
-        "| training | own estimate: exact match / F1 micro / F1 macro |",
+        (
+            "| system | trained on | exact match | Hamming loss | F1 micro | F1 macro | precision w. | recall w. "
+            "| ECE | no label | training | own estimate: exact match / F1 micro / F1 macro |"
+        ),
         "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     table = [*head, *(line(row) for row in rows)]
@@ -110,7 +112,8 @@ def save(rows: Sequence[dict[str, object]]) -> None:
         table.append(f"| {system} | {trained_on} | {cells} | | | | |")
     RESULTS.mkdir(exist_ok=True)
     machine = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()}
-    (RESULTS / "seed.json").write_text(json.dumps({"machine": machine, "rows": rows}, indent=1) + "\n", encoding="utf-8")
+    result = {"machine": machine, "rows": rows}
+    (RESULTS / "seed.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     (RESULTS / "seed.md").write_text("\n".join(table) + "\n", encoding="utf-8")
     print("\n".join(table))
 

@@ -32,7 +32,8 @@ def main() -> None:
     columns = Columns(unit="domain")
     tickets = [ticket for file in sorted(TICKETS.glob("*.jsonl")) for ticket in read_tickets(file, columns).tickets]
     trained = train(tickets, RECIPE, taxonomy=read_taxonomy(TAXONOMY))
-    with tempfile.TemporaryDirectory() as scratch, exported(trained.model, "int8", [t.text for t in tickets]) as (model, found):
+    texts = [ticket.text for ticket in tickets]
+    with tempfile.TemporaryDirectory() as scratch, exported(trained.model, "int8", texts) as (model, found):
         saved = model.save(Path(scratch))
         _place(Path(scratch) / saved.id, arguments.out / "model")
     _report(trained, saved, arguments.out / "model")

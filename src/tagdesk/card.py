@@ -66,15 +66,21 @@ def markdown(facts: dict[str, Any]) -> str:
     lines = [
         f"# Model {facts['id']}",
         "",
-        f"Reads the text of a customer-support ticket and gives each of {len(facts['labels'])} categories a calibrated "
-        "probability; several may apply at once, or none.",
+        (
+            f"Reads the text of a customer-support ticket and gives each of {len(facts['labels'])} categories a "
+            "calibrated probability; several may apply at once, or none."
+        ),
         "",
         f"- Kind: {facts['kind']}, {facts['megabytes']} MB, in `{facts['path']}`",
         f"- Recipe: {', '.join(f'{key} {value}' for key, value in recipe.items()) or 'not known'}",
-        f"- Trained on: {facts['data']['tickets'] or 'an unknown number of'} tickets "
-        f"(fingerprint {facts['data']['fingerprint'] or 'not known'})",
-        f"- Thresholds: policy {facts['policy']['id']}, fitted to {facts['policy']['objective'] or 'nothing'} on "
-        f"{facts['policy']['fitted_on']} tickets",
+        (
+            f"- Trained on: {facts['data']['tickets'] or 'an unknown number of'} tickets "
+            f"(fingerprint {facts['data']['fingerprint'] or 'not known'})"
+        ),
+        (
+            f"- Thresholds: policy {facts['policy']['id']}, fitted to {facts['policy']['objective'] or 'nothing'} on "
+            f"{facts['policy']['fitted_on']} tickets"
+        ),
     ]
     if facts["export"]:
         difference = facts["export"]["difference"]

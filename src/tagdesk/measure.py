@@ -23,8 +23,8 @@ from tagdesk.ticket import Ticket
 class Evidence:
     """Tickets that were held out, and what was said of them; arrays are (tickets, labels).
 
-    `source` says where they come from: `test`, or `out of fold`, where each ticket was scored, calibrated and decided by
-    a model that had not seen it. `known` is (tickets,), False where nobody labelled the ticket.
+    `source` says where they come from: `test`, or `out of fold`, where each ticket was scored, calibrated and decided
+    by a model that had not seen it. `known` is (tickets,), False where nobody labelled the ticket.
     """
 
     source: str

@@ -72,7 +72,7 @@ def taxonomy_of(tickets: Sequence[Ticket]) -> Taxonomy:
     return Taxonomy((*known, *(Label(name) for name in rest)))
 
 
-def train(
+def train(  # noqa: PLR0913 - three sets of tickets, what to make of them, and whom to tell
     tickets: Sequence[Ticket],
     recipe: Recipe,
     *,
@@ -84,9 +84,9 @@ def train(
 ) -> Trained:
     """Fit a scorer, its calibration and its thresholds, and measure them on tickets that none of them saw.
 
-    Calibration and thresholds are fitted on the validation tickets where there are some; else on out-of-fold scores where
-    the recipe has folds; else on a part that is split off. The report stands on the test tickets, else on out-of-fold
-    predictions or on that part (`evidence.source` says which).
+    Calibration and thresholds are fitted on the validation tickets where there are some; else on out-of-fold scores
+    where the recipe has folds; else on a part that is split off. The report stands on the test tickets, else on
+    out-of-fold predictions or on that part (`evidence.source` says which).
 
     Raises:
         InputError: for tickets without labels, labels outside the taxonomy, or too little to learn from.
@@ -144,7 +144,7 @@ def _refuse_too_little(examples: Examples) -> None:
         )
 
 
-def _fit(  # noqa: PLR0913 - what to learn from, how, and whom to tell
+def _fit(  # noqa: PLR0913, PLR0917 - what to learn from, how, and whom to tell
     examples: Examples,
     validation: Examples,
     names: Sequence[str],

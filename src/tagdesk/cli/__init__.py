@@ -2,33 +2,48 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
 import traceback
+from contextlib import suppress
+from pathlib import Path
 from types import FrameType
 
-__all__ = ["main"]
+__all__ = ["main", "run"]
 
 INTERRUPTED = 130
 
 
 def main() -> None:
     """Run `tagdesk`; ends the process with 0, or with the exit code of what went wrong and one line on stderr."""
-    signal.signal(signal.SIGTERM, _interrupt)  # so that drafts are removed, as for Ctrl-C
+    for name in ("SIGTERM", "SIGHUP"):  # so that drafts are removed, as for Ctrl-C
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), _interrupt)
+    _prepare_streams()
     sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: list[str]) -> int:
-    """The exit code of a command line; everything a user can mend ends in one line on stderr."""
-    debug = "--debug" in arguments
+    """The exit code of a command line; everything a user can mend ends in one line on stderr.
+
+    >>> run(["predict", ""])
+    3
+    """
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    debug = "--debug" in options
+    if debug:
+        arguments = [word for word in options if word != "--debug"] + arguments[len(options) :]
     try:
         from tagdesk.cli.commands import app  # noqa: PLC0415 - so that an interrupt during start-up is caught here too
 
-        result = app([argument for argument in arguments if argument != "--debug"], prog_name="tagdesk", standalone_mode=False)
+        result = app(arguments, prog_name="tagdesk", standalone_mode=False)
+        if result == INTERRUPTED:  # typer's answer to Ctrl-C
+            raise KeyboardInterrupt  # noqa: TRY301 - it ends like one during start-up
         sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on: no complaint at exit
+        _leave(sys.stdout)  # nobody reads on: no complaint
         return 0
     except BaseException as error:  # noqa: BLE001 - the last line of defence: one line instead of a traceback
         return _end(error, debug=debug)
@@ -37,31 +52,59 @@ def run(arguments: list[str]) -> int:
 
 def _end(error: BaseException, *, debug: bool) -> int:
     """Say in one line what happened, and give the exit code."""
-    import typer  # noqa: PLC0415 - the same
+    message, code = _verdict(error)
+    line = " ".join(message.split()).encode(errors="backslashreplace").decode()
+    with suppress(OSError, ValueError):  # nobody reads stderr either
+        if debug:
+            traceback.print_exception(error)
+        sys.stderr.write(f"error: {line}\n")
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _leave(sys.stdout)
+    return code
+
+
+def _verdict(error: BaseException) -> tuple[str, int]:
+    """What to say of an error, and the exit code."""
+    import typer  # noqa: PLC0415 - only where something went wrong
 
     from tagdesk.errors import TagdeskError  # noqa: PLC0415 - the same
 
-    if debug:
-        traceback.print_exception(error)
-    if isinstance(error, typer.Exit):
-        return error.exit_code
-    if isinstance(error, typer.TyperException):
-        error.show()
-        return error.exit_code
     if isinstance(error, TagdeskError):
-        message, code = str(error), error.exit_code
-    elif isinstance(error, KeyboardInterrupt | typer.Abort):
-        message, code = "Interrupted; no file was written half.", INTERRUPTED
-    elif isinstance(error, OSError):
-        message, code = f"{error.filename or 'The system'}: {error.strerror or error}.", 1
-    elif isinstance(error, MemoryError):
-        message, code = "There is not enough memory for this. Use a smaller file, or a machine with more.", 1
-    else:
-        what = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        message, code = f"Internal error, {what} Run again with --debug and report what it prints.", 1
-    line = " ".join(message.split()).encode(errors="backslashreplace").decode()
-    sys.stderr.write(f"error: {line}\n")
-    return code
+        return str(error), error.exit_code
+    if isinstance(error, typer.TyperException):
+        context = getattr(error, "ctx", None)
+        hint = f"See `{context.command_path} --help`." if context else ""
+        return f"{error.format_message().rstrip('.')}. {hint}", error.exit_code
+    if isinstance(error, KeyboardInterrupt | typer.Abort):
+        return "Interrupted; no file was written half.", INTERRUPTED
+    if isinstance(error, OSError):
+        return f"{error.filename or 'The system'}: {error.strerror or error}.", 1
+    if isinstance(error, MemoryError):
+        return "There is not enough memory for this. Use a smaller file, or a machine with more.", 1
+    # What the error says stays out: it could quote a customer.
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{Path(where.filename).name}, line {where.lineno}"
+    return f"Internal error ({type(error).__name__} in {place}). Run again with --debug and report what it prints.", 1
+
+
+def _prepare_streams() -> None:
+    """Read UTF-8 whatever the locale is; never fail for a character that a terminal lacks, or a stream that is closed."""
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(encoding="utf-8-sig", errors="strict")
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _leave(stream: io.TextIOBase | object) -> None:
+    """Let what is still to be written vanish, so that nothing complains when the process ends."""
+    with suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # type: ignore[union-attr] # suppressed above
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

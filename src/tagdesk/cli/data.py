@@ -115,7 +115,7 @@ def _print(file: Path, report: CheckReport) -> None:
         labelled = report.accepted - report.unlabelled
         rows = [(label, count, count / labelled) for label, count in report.label_counts.items()]
         console.print(screen.plain_table(["label", "tickets", "share"], rows))
-    facts = {
+    facts: dict[str, int | str] = {
         "without a label": report.without_label,
         "not labelled": report.unlabelled,
         "repeated texts": report.repeated,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from onnx import NodeProto, TensorProto
 
-HEAD = "head."  # the names of what `add_head` adds begin with it; `quantise` leaves them alone
+HEAD = "head"  # names of what turns embeddings into logits begin with it; `quantise` leaves them alone
 SMALLEST = 4096  # numbers; to shorten a smaller array gains nothing that is worth an error
 GROUP = 32  # neighbouring numbers of the table of words that share a scale
 LARGEST_HALF = float(np.finfo(np.float16).max)
@@ -33,9 +33,9 @@ def add_head(source: Path, weights: NDArray[np.float32], bias: NDArray[np.float3
     model = load(source)
     graph = model.graph
     for name, value in (("weight", weights), ("bias", bias)):
-        graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(value, dtype=np.float32), HEAD + name))
+        graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(value, dtype=np.float32), f"{HEAD}.{name}"))
     graph.node.append(
-        helper.make_node("Gemm", ["embedding", HEAD + "weight", HEAD + "bias"], ["logits"], name=HEAD + "logits")
+        helper.make_node("Gemm", ["embedding", f"{HEAD}.weight", f"{HEAD}.bias"], ["logits"], name=f"{HEAD}.logits")
     )
     logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["tickets", len(bias)])
     outputs = [logits, *graph.output]

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from tagdesk.scorers import Scorer
 from tagdesk.scorers.onnx import OnnxScorer, read_max_tokens, write_settings
 from tagdesk.scorers.probe import ProbeScorer
 from tagdesk.train import support_taxonomy
+
+if TYPE_CHECKING:
+    from tagdesk.scorers.transformer import TransformerScorer
 
 Precision: TypeAlias = Literal["fp32", "int8"]
 
@@ -130,7 +133,7 @@ def _draw(scorer: Scorer, folder: Path, precision: Precision) -> None:
         else:
             from tagdesk.encoders.convert import scorer_to_onnx  # noqa: PLC0415 - the same
 
-            scorer_to_onnx(scorer, graph)
+            scorer_to_onnx(cast("TransformerScorer", scorer), graph)
         if precision == "int8":
             quantise(graph, graph)
     except ImportError as error:
