@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import ClassVar, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,8 @@ from tagdesk.scorers.lexicon import Lexicon
 from tagdesk.scorers.linear import read_arrays
 from tagdesk.scorers.onnx import FILES, read_max_tokens, sigmoid, write_settings
 from tagdesk.scorers.recipe import Recipe
+
+Real = TypeVar("Real", np.float32, np.float64)
 
 HEAD = "head.npz"
 VIEWS = ("embedding", "middle")  # outputs of an encoder graph; a graph may lack the second
@@ -194,12 +196,13 @@ def _fit_head(seen: Seen, targets: Targets, recipe: Recipe) -> ProbeHead:
     lexicon = Lexicon.fit(seen.ids, most=recipe.max_terms)
     rows = _landmarks(len(targets), recipe)
     terms, marks = lexicon.matrix(seen.ids), seen.take(rows)
+    landmarks = marks.views.astype(np.float64)
     share = 1 / (len(seen.views) + (recipe.words > 0))
     weight = recipe.words * share
 
     def kernel(some: IntArray) -> FloatArray:
-        """Between the texts at the given rows and the landmarks."""
-        views = _gaussians(seen.views[:, some], marks.views, recipe.gamma).astype(np.float64) * share
+        """Between the texts at the given rows and the landmarks; exact enough to stay positive definite."""
+        views = _gaussians(seen.views[:, some].astype(np.float64), landmarks, recipe.gamma) * share
         return views + (terms[some] @ terms[rows].T).toarray() * weight + 1  # type: ignore[no-any-return] # scipy's
 
     wanted = np.where(targets, STEEPNESS, -STEEPNESS).astype(np.float64)
@@ -246,9 +249,9 @@ def _landmarks(tickets: int, recipe: Recipe) -> IntArray:
     return np.sort(np.random.default_rng(recipe.seed).choice(tickets, size=recipe.landmarks, replace=False))
 
 
-def _gaussians(left: NDArray[np.float32], right: NDArray[np.float32], gamma: float) -> NDArray[np.float32]:
+def _gaussians(left: NDArray[Real], right: NDArray[Real], gamma: float) -> NDArray[Real]:
     """The sum over views of exp(-gamma * squared distance) between rows of length 1, (left, right)."""
-    total = np.zeros((left.shape[1], right.shape[1]), dtype=np.float32)
+    total = np.zeros((left.shape[1], right.shape[1]), dtype=left.dtype)
     for a, b in zip(left, right, strict=True):
         total += np.exp((2 * gamma) * (a @ b.T - 1))
     return total
