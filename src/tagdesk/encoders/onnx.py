@@ -62,6 +62,11 @@ class TextGraph:
             for output in self._session.get_outputs()
             if len(output.shape) == 2 and isinstance(output.shape[1], int) and 0 < output.shape[1] <= WIDEST
         }
+        if not self.widths:
+            raise ArtefactError(
+                f"{folder / 'model.onnx'} has no output (tickets, width) of fixed width. Export the model again.",
+                code="bad_graph",
+            )
         self.try_out(1)
 
     def try_out(self, tokens: int) -> None:
