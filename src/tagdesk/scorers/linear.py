@@ -106,7 +106,7 @@ def fit(
         raise InputError("The tickets hold no words to learn from.", code="too_few") from error
     progress("heads", 1, 2)
     features = _features(vectorizers, examples.texts)
-    (weights,), bias = fit_head([features], examples.targets, strength=recipe.strength)
+    weights, bias = fit_head(features, examples.targets, strength=recipe.strength)
     progress("heads", 2, 2)
     return LinearScorer(vectorizers, weights, bias)
 
