@@ -26,7 +26,7 @@ def _drawn(n, labels, seed, *, slope=1.0, intercept=0.0):
 
 def _document(**changes):
     whole = {"slope": 1.5, "intercept": -0.25}
-    return {"method": "platt", "labels": {"A": whole, "B": {**whole, **changes}}}
+    return {"method": "platt", "labels": {"A": whole, "B": {**whole, **changes}}, "sets": None}
 
 
 def test_apply_follows_the_formula():
@@ -156,7 +156,7 @@ def test_json_gives_the_same_calibration_back():
 
 
 def test_labels_are_found_by_name_not_by_place():
-    document = {"method": "platt", "labels": dict(reversed(_document(slope=9)["labels"].items()))}
+    document = {**_document(slope=9), "labels": dict(reversed(_document(slope=9)["labels"].items()))}
     assert Calibration.from_dict(document, NAMES).slopes.tolist() == [1.5, 9.0]
 
 

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from tagdesk.scorers import Recipe
     from tagdesk.taxonomy import Label, Taxonomy
     from tagdesk.ticket import Ticket
-    from tagdesk.train import train
 
 __all__ = [
     "Decision",
@@ -32,7 +31,6 @@ __all__ = [
     "TagdeskError",
     "Taxonomy",
     "Ticket",
-    "train",
 ]
 
 _HOMES = {
@@ -46,7 +44,6 @@ _HOMES = {
     "TagdeskError": "errors",
     "Taxonomy": "taxonomy",
     "Ticket": "ticket",
-    "train": "train",
 }
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from tagdesk.arrays import BoolArray, FloatArray, Probs, Targets
 from tagdesk.errors import ArtefactError, UsageError
+from tagdesk.label_sets import LabelSets
 
 METHODS = ("platt", "none")
 FILE = "calibration.json"
@@ -25,12 +26,13 @@ LARGEST = 1e6  # a slope or an intercept beyond it is a broken file
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """Per label a slope and an intercept for the logit of the raw probability.
+    """Per label a slope and an intercept for the logit of the raw probability; then labels learn of each other.
 
     Attributes:
         slopes: (labels,), above 0, so that the order of tickets within a label never changes.
         intercepts: (labels,).
         method: how they were found: one of `METHODS`.
+        sets: which labels go together; None leaves each label to itself.
 
     >>> Calibration.identity(2).apply(np.array([[0.2, 1.0]], dtype=np.float32)).tolist()
     [[0.20000000298023224, 1.0]]
@@ -39,6 +41,7 @@ class Calibration:
     slopes: FloatArray
     intercepts: FloatArray
     method: str = "platt"
+    sets: LabelSets | None = None
 
     def __post_init__(self) -> None:
         slopes, intercepts = (np.array(values, dtype=np.float64) for values in (self.slopes, self.intercepts))
@@ -60,7 +63,7 @@ class Calibration:
         return cls(np.ones(n_labels), np.zeros(n_labels), "none")
 
     def apply(self, probs: Probs) -> Probs:
-        """Calibrated probabilities (tickets, labels); finite for 0 and 1, in the same order within each label.
+        """Calibrated probabilities (tickets, labels); finite for 0 and 1.
 
         >>> doubtful = Calibration(np.array([0.5]), np.array([0.0]))
         >>> doubtful.apply(np.array([[0.9], [0.5]], dtype=np.float32)).round(2).tolist()
@@ -71,7 +74,7 @@ class Calibration:
         changed = (self.slopes != 1) | (self.intercepts != 0)
         calibrated = np.array(probs, dtype=np.float32)
         calibrated[:, changed] = _sigmoid(logit(probs[:, changed]) * self.slopes[changed] + self.intercepts[changed])
-        return calibrated
+        return self.sets.apply(calibrated) if self.sets else calibrated
 
     def to_dict(self, names: Sequence[str]) -> dict[str, Any]:
         """The calibration as `calibration.json` holds it, under the labels' names in order."""
@@ -79,33 +82,40 @@ class Calibration:
         return {
             "method": self.method,
             "labels": {name: {"slope": slope, "intercept": intercept} for name, slope, intercept in rows},
+            "sets": self.sets.to_dict(names) if self.sets else None,
         }
 
     @classmethod
     def from_dict(cls, document: Any, names: Sequence[str]) -> Calibration:
         """Read `calibration.json` for a taxonomy of the given names; raises ArtefactError that says what is wrong."""
-        if not isinstance(document, Mapping) or set(document) != {"method", "labels"}:
-            raise _broken("its keys are not `method` and `labels`")
+        if not isinstance(document, Mapping) or set(document) != {"method", "labels", "sets"}:
+            raise _broken("its keys are not `method`, `labels` and `sets`")
         if document["method"] not in METHODS:
             raise _broken(f"method {document['method']!r} is none of {', '.join(METHODS)}")
         labels = document["labels"]
         if not isinstance(labels, Mapping) or set(labels) != set(names):
             raise _broken("its labels are not exactly those of taxonomy.toml")
         rows = [_slope_and_intercept(name, labels[name]) for name in names]
-        return cls(np.array([row[0] for row in rows]), np.array([row[1] for row in rows]), document["method"])
+        try:
+            sets = None if document["sets"] is None else LabelSets.from_dict(document["sets"], names)
+        except ValueError as error:
+            raise _broken(str(error)) from error
+        slopes, intercepts = (np.array([row[place] for row in rows]) for place in (0, 1))
+        return cls(slopes, intercepts, document["method"], sets)
 
 
-def fit(targets: Targets, probs: Probs, *, method: str = "platt") -> Calibration:
+def fit(targets: Targets, probs: Probs, *, method: str = "platt", with_sets: bool = False) -> Calibration:
     """Learn a calibration from scores that the scorer gave to tickets it was not fitted on.
 
     Platt's logistic curve is fitted to all labels in common, then to each label with a prior around the common one, so
     that a label with a handful of positives follows the others and a frequent one itself. A label without positives or
-    without negatives stays as it is.
+    without negatives stays as it is. With sets, labels then learn of each other (see `LabelSets`).
 
     Args:
         targets: (tickets, labels).
         probs: (tickets, labels), out-of-fold or validation scores.
         method: one of `METHODS`; raises UsageError for another.
+        with_sets: whether to learn which labels go together.
 
     >>> fit(np.array([[True], [False]]), np.array([[0.9], [0.1]], dtype=np.float32), method="none").method
     'none'
@@ -115,15 +125,16 @@ def fit(targets: Targets, probs: Probs, *, method: str = "platt") -> Calibration
     if targets.shape != probs.shape or targets.ndim != 2:
         raise ValueError(f"Targets {targets.shape} with probabilities {probs.shape}; expected (tickets, labels) twice.")
     identity = Calibration.identity(targets.shape[1])
+    sets = LabelSets.fit(targets) if with_sets else None
     if method == "none":
-        return identity
+        return replace(identity, sets=sets)
     slopes, intercepts, logits = np.array(identity.slopes), np.array(identity.intercepts), logit(probs)
     both = np.flatnonzero(targets.any(axis=0) & ~targets.all(axis=0))
     common = fit_curve(targets[:, both].ravel(), logits[:, both].ravel(), (0.0, 0.0), POOLED_PRIOR)
     for label in both:
         log_slope, intercepts[label] = fit_curve(targets[:, label], logits[:, label], common, LABEL_PRIOR)
         slopes[label] = math.exp(log_slope)
-    return Calibration(slopes, intercepts, method)
+    return Calibration(slopes, intercepts, method, sets)
 
 
 def fit_curve(

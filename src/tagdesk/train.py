@@ -173,7 +173,7 @@ def _fit(  # noqa: PLR0913, PLR0917 - what to learn from, how, and whom to tell
 
 
 def _judgement(targets: Targets, raw: Probs, names: Sequence[str], recipe: Recipe) -> tuple[Calibration, Policy]:
-    calibration = calibrate.fit(targets, raw, method=recipe.calibration)
+    calibration = calibrate.fit(targets, raw, method=recipe.calibration, with_sets=recipe.label_sets)
     objective = parse_objective(recipe.objective)
     return calibration, policy.fit(targets, calibration.apply(raw), names, objective)
 

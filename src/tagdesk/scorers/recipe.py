@@ -42,6 +42,7 @@ class Recipe:
     seed: int = _setting(0, low=0)
     objective: str = _setting("f1_macro")  # what thresholds are fitted to; see tagdesk.policy
     calibration: str = _setting("platt", choices=("platt", "none"))
+    label_sets: bool = _setting(True)  # labels learn which of them go together; see docs/decisions/0006-label-sets.md
     folds: int = _setting(
         5, low=0, high=50
     )  # calibrate on out-of-fold scores of this many folds; 0: on a validation part
