@@ -33,7 +33,8 @@ def add_head(source: Path, weights: NDArray[np.float32], bias: NDArray[np.float3
     model = load(source)
     graph = model.graph
     for name, value in (("weight", weights), ("bias", bias)):
-        graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(value, dtype=np.float32), f"{HEAD}.{name}"))
+        array = np.ascontiguousarray(value, dtype=np.float32)
+        graph.initializer.append(numpy_helper.from_array(array, f"{HEAD}.{name}"))
     graph.node.append(
         helper.make_node("Gemm", ["embedding", f"{HEAD}.weight", f"{HEAD}.bias"], ["logits"], name=f"{HEAD}.logits")
     )
