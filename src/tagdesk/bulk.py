@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from tagdesk.dataset import Accepted, File, RejectsWriter, TicketReader, open_writer, rejects_path
+from tagdesk.errors import UsageError
 from tagdesk.model import Model
 from tagdesk.policy import Policy
 from tagdesk.prediction import Decision, Prediction
@@ -21,7 +22,10 @@ SCORE = "score: "
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What became of each row: `read == accepted + rejected + skipped`. `rejects` names the file that says why."""
+    """What became of each row: `read == accepted + rejected + skipped`.
+
+    `rejects` names the file that says why; `left_out` names columns that came too late to have a place in the result.
+    """
 
     read: int
     accepted: int
@@ -31,6 +35,7 @@ class Summary:
     flagged: int
     out: str
     rejects: str | None
+    left_out: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """The summary as JSON holds it."""
@@ -49,22 +54,26 @@ def classify(
     """Label every row of a file; memory stays the same however long it is.
 
     The result holds the columns of the source, then `predicted_labels`, `decision` (the strongest of any label),
-    `flags`, `model` and one `score: <label>` for each label. It appears whole, or not at all. Rows that hold no ticket
-    are in `<out>.rejects.jsonl`.
+    `flags`, `model` and one `score: <label>` for each label; those of an earlier result are replaced. It appears whole,
+    or not at all. Rows that hold no ticket are in `<out>.rejects.jsonl`. Raises UsageError where a column of the source
+    has one of these names and is not from an earlier result.
     """
     without_label = flagged = 0
-    added = [LABELS, DECISION, FLAGS, MODEL, *(SCORE + name for name in model.taxonomy.names)]
-    types = {LABELS: list, DECISION: str, FLAGS: list, MODEL: str} | dict.fromkeys(added[4:], float)
+    left_out: dict[str, None] = {}
+    scores = [SCORE + name for name in model.taxonomy.names]
+    types = {LABELS: list, DECISION: str, FLAGS: list, MODEL: str} | dict.fromkeys(scores, float)
     with source.open() as rows:
-        kept = [field for field in rows.fields if field not in added]
+        kept = _kept(rows.fields, types, source.path)
+        known = frozenset(rows.fields)
         with (
             RejectsWriter(out, force=force, inputs=[source.path]) as rejects,
-            open_writer(out, [*kept, *added], force=force, inputs=[source.path], types=types) as writer,
+            open_writer(out, [*kept, *types], force=force, inputs=[source.path], types=types) as writer,
         ):
             for batch in _batches(rows, rejects):
                 predictions = model.predict([row.ticket.text for row in batch], policy=policy)
                 for row, prediction in zip(batch, predictions, strict=True):
                     writer.write({field: row.raw.get(field) for field in kept} | _cells(prediction))
+                    left_out |= dict.fromkeys(row.raw.keys() - known)
                     without_label += not prediction.labels
                     flagged += bool(prediction.flags)
                 progress("rows", round(rows.share * 1000), 1000)
@@ -77,7 +86,21 @@ def classify(
             flagged=flagged,
             out=str(out),
             rejects=str(rejects_path(out)) if rows.rejected else None,
+            left_out=tuple(sorted(left_out)),
         )
+
+
+def _kept(fields: Sequence[str], added: Collection[str], path: Path) -> list[str]:
+    """The columns of the source that the result keeps: all but those of an earlier result; raises UsageError."""
+    if LABELS in fields:
+        return [field for field in fields if field not in added and not field.startswith(SCORE)]
+    taken = [field for field in fields if field in added]
+    if taken:
+        raise UsageError(
+            f"{path}: the result needs the name of column {', '.join(map(repr, taken))}. Rename that column.",
+            code="duplicate_column",
+        )
+    return list(fields)
 
 
 def _batches(rows: TicketReader, rejects: RejectsWriter) -> Iterator[Sequence[Accepted]]:

@@ -14,9 +14,12 @@ from tagdesk.model import Model
 from tagdesk.policy import Policy
 from tagdesk.prediction import Decision
 from tagdesk.scorers import Examples
+from tagdesk.scorers.base import Progress, silent
 from tagdesk.taxonomy import Taxonomy
 from tagdesk.text import check_text
 from tagdesk.ticket import Ticket
+
+AT_ONCE = 512  # tickets between two steps of the progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +42,17 @@ class Evidence:
         return evaluate(self.targets, self.probs, self.decided, names, known=self.known, seed=seed)
 
 
-def judge_tickets(model: Model, tickets: Sequence[Ticket], *, policy: Policy | None = None) -> Evidence:
+def judge_tickets(
+    model: Model, tickets: Sequence[Ticket], *, policy: Policy | None = None, progress: Progress = silent
+) -> Evidence:
     """What a model says of tickets; raises InputError where one carries a label that the model does not know."""
     examples = examples_from(tickets, model.taxonomy)
-    raw = model.scorer.score(examples.texts).probs
-    probs = model.calibration.apply(raw)
+    raw, probs = np.zeros((2, *examples.targets.shape), dtype=np.float32)
+    for start in range(0, len(examples), AT_ONCE):
+        progress("tickets", start, len(examples))
+        part = slice(start, start + AT_ONCE)
+        judged = model.judge(examples.texts[part])
+        raw[part], probs[part] = judged.raw, judged.probs
     decided = (policy or model.policy).decide(probs) >= Decision.SUGGEST
     known = np.array([ticket.is_labelled for ticket in tickets], dtype=np.bool_)
     return Evidence("test", examples.targets, raw, probs, decided, known)

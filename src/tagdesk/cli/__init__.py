@@ -36,9 +36,9 @@ def run(arguments: list[str]) -> int:
     if debug:
         arguments = [word for word in options if word != "--debug"] + arguments[len(options) :]
     try:
-        from tagdesk.cli.commands import app  # noqa: PLC0415 - so that an interrupt during start-up is caught here too
+        from tagdesk.cli.commands import app_for  # noqa: PLC0415 - so that an interrupt during start-up is caught here too
 
-        result = app(arguments, prog_name="tagdesk", standalone_mode=False)
+        result = app_for(arguments)(arguments, prog_name="tagdesk", standalone_mode=False)
         if result == INTERRUPTED:  # typer's answer to Ctrl-C
             raise KeyboardInterrupt  # noqa: TRY301 - it ends like one during start-up
         sys.stdout.flush()
@@ -75,8 +75,9 @@ def _verdict(error: BaseException) -> tuple[str, int]:
         return str(error), error.exit_code
     if isinstance(error, typer.TyperException):
         context = getattr(error, "ctx", None)
-        hint = f"See `{context.command_path} --help`." if context else ""
-        return f"{error.format_message().rstrip('.')}. {hint}", error.exit_code
+        hint = f" See `{context.command_path} --help`." if context else ""
+        message = error.format_message()
+        return f"{message}{'' if message.endswith(('.', '?')) else '.'}{hint}", error.exit_code
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         return "Interrupted; no file was written half.", INTERRUPTED
     if isinstance(error, OSError):
@@ -90,13 +91,13 @@ def _verdict(error: BaseException) -> tuple[str, int]:
 
 
 def _prepare_streams() -> None:
-    """Read UTF-8 whatever the locale is; never fail for a character that a terminal lacks, or a stream that is closed."""
+    """Read UTF-8 whatever the locale is; fail neither for a character that a terminal lacks nor for a closed stream."""
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(encoding="utf-8-sig", errors="strict")
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
-            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - open to the end
         elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 

@@ -1,26 +1,85 @@
-"""The commands of `tagdesk`, gathered; each module holds those of one job."""
+"""The commands of `tagdesk`, gathered from the modules that hold them."""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
-from tagdesk.cli import data, models, serving, training
+# command -> the module of this package that holds it, and examples for its help
+_HOMES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "predict": (
+        "serving",
+        (
+            'tagdesk predict "I was charged twice, please refund one"',
+            "tagdesk predict --json < messages.txt",
+            'tagdesk predict --model models/0123456789ab "Where is my parcel?"',
+        ),
+    ),
+    "classify": (
+        "serving",
+        (
+            "tagdesk classify tickets.csv labelled.csv",
+            "tagdesk classify export.csv labelled.jsonl --text-column message --encoding cp1252",
+            "tagdesk classify tickets.csv",
+        ),
+    ),
+    "train": (
+        "training",
+        (
+            "tagdesk train tickets.csv --out models",
+            "tagdesk train train.csv --out models --test test.csv --set folds=8",
+            "tagdesk train tickets.jsonl --out models --recipe bert-base --set epochs=5",
+        ),
+    ),
+    "evaluate": (
+        "serving",
+        ("tagdesk evaluate starter tickets.csv", "tagdesk evaluate models/0123456789ab test.csv --out report"),
+    ),
+    "check": ("data", ("tagdesk check tickets.csv", "tagdesk check train.csv test.csv --taxonomy taxonomy.toml")),
+    "split": (
+        "data",
+        (
+            "tagdesk split tickets.csv --out parts",
+            "tagdesk split tickets.csv --out parts --part train=.7 --part validation=.1 --part test=.2",
+            "tagdesk split tickets.csv --out parts --by unit --unit-column customer",
+        ),
+    ),
+    "export": (
+        "models",
+        (
+            "tagdesk export models/0123456789ab --out models",
+            "tagdesk export models/0123456789ab --precision fp32 --check tickets.csv",
+        ),
+    ),
+    "models": ("models", ("tagdesk models", "tagdesk models --models elsewhere --json")),
+    "card": ("models", ("tagdesk card starter", "tagdesk card models/0123456789ab > CARD.md")),
+}
 
-app = typer.Typer(
-    name="tagdesk",
-    help="Reads support tickets and gives each the categories that it deserves.",
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
+
+def app_for(arguments: list[str]) -> typer.Typer:
+    """The command line; where a known command is asked for it holds that one alone, so that no other is imported."""
+    app = typer.Typer(
+        name="tagdesk",
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        callback=root,
+        invoke_without_command=True,
+    )
+    asked = next((word for word in arguments if not word.startswith("-")), None)
+    for name in [asked] if asked in _HOMES else _HOMES:
+        home, examples = _HOMES[name]
+        command = import_module(f"tagdesk.cli.{home}").COMMANDS[name]
+        # \b keeps the lines of a paragraph apart.
+        app.command(name=name, epilog="\n".join(("\b", "Examples:", *(f"  {line}" for line in examples))))(command)
+    return app
 
 
-@app.callback(invoke_without_command=True)
 def root(
     context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
     """Reads support tickets and gives each the categories that it deserves.
 
@@ -32,10 +91,3 @@ def root(
         typer.echo(f"tagdesk {installed('tagdesk')}")
     elif context.invoked_subcommand is None:
         typer.echo(context.get_help())
-
-
-for module in (serving, training, data, models):
-    for command in module.COMMANDS:
-        app.command()(command)
-app.command(name="export")(models.export_model)
-app.command(name="split")(data.split_file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -9,17 +10,20 @@ import typer
 
 from tagdesk.cli import options, reading, screen
 from tagdesk.cli.training import read_taxonomy
-from tagdesk.dataset import CheckReport, Columns, File, split, write_tickets
+from tagdesk.dataset import Accepted, CheckReport, Columns, File, open_writer, split
 from tagdesk.dataset import check as check_tickets
+from tagdesk.dataset.draft import refuse_target
+from tagdesk.dataset.kinds import kind_of
 from tagdesk.errors import UsageError
 
 SEVERITY_STYLES = {"error": "bold red", "warning": "yellow", "info": "dim"}
 
 
 def check(
-    file: Annotated[Path, typer.Argument(help="Tickets: CSV, TSV, JSONL or Parquet.", metavar="FILE")],
+    file: options.TicketFile,
     others: Annotated[
-        list[Path] | None, typer.Argument(help="Files that should share no text with it, such as the test set.")
+        list[Path] | None,
+        typer.Argument(help="Files that should share no text with it, such as the test set.", metavar="OTHER"),
     ] = None,
     taxonomy: Annotated[
         Path | None, typer.Option("--taxonomy", help="A taxonomy.toml that the labels should keep to.")
@@ -32,7 +36,7 @@ def check(
     delimiter: options.Delimiter = None,
     as_json: options.Json = False,
 ) -> None:
-    """Say what a file holds, and what to mend before training on it."""
+    """Say what a file holds, and what to mend in it."""
     columns = Columns(text=text_column, labels=labels_column, unit=unit_column)
     results = {path: File(path, columns, encoding, delimiter).read() for path in [file, *(others or [])]}
     report = check_tickets(
@@ -50,48 +54,59 @@ def check(
 
 
 def split_file(
-    file: Annotated[Path, typer.Argument(help="Tickets: CSV, TSV, JSONL or Parquet.", metavar="FILE")],
+    file: options.TicketFile,
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder that gets one file for each part.")],
     parts: Annotated[
-        list[str] | None, typer.Option("--part", "-p", help="A part and its share; repeatable. [train=.8, test=.2]")
+        list[str] | None,
+        typer.Option("--part", "-p", help="A part and its share, as in test=.2; repeatable.  [train=.8, test=.2]"),
     ] = None,
     by: Annotated[
-        str, typer.Option("--by", help="labels: parts alike; unit: no customer in two parts; time: the oldest first.")
+        str,
+        typer.Option(
+            "--by", help="labels: parts that are alike; unit: no customer in two parts; time: the oldest first."
+        ),
     ] = "labels",
     seed: options.Seed = 0,
     text_column: options.TextColumn = None,
     labels_column: options.LabelsColumn = None,
     unit_column: options.UnitColumn = None,
     time_column: options.TimeColumn = None,
-    id_column: options.IdColumn = None,
     encoding: options.Encoding = None,
     delimiter: options.Delimiter = None,
     force: options.Force = False,
     as_json: options.Json = False,
 ) -> None:
-    """Split tickets into parts that share no text, not even nearly."""
-    columns = Columns(text=text_column, labels=labels_column, unit=unit_column, time=time_column, id=id_column)
+    """Deal tickets into parts that share no text."""
+    columns = Columns(text=text_column, labels=labels_column, unit=unit_column, time=time_column)
     shares = dict(_share(text) for text in parts or ["train=0.8", "test=0.2"])
+    targets = {name: out / f"{name}.{kind_of(file).format}" for name in shares}
+    reading.refuse_folder(out)
+    for target in targets.values():
+        refuse_target(target, force=force, inputs=[file])
     read = reading.read(File(file, columns, encoding, delimiter))
     dealt = split(read.tickets, shares, by=by, seed=seed)
-    suffix = file.suffix if file.suffix in {".csv", ".tsv", ".jsonl", ".parquet"} else ".csv"
-    targets = {name: out / f"{name}{suffix}" for name in dealt}
-    taken = [str(path) for path in targets.values() if path.exists()]
-    if taken and not force:
-        raise UsageError(f"{', '.join(taken)} exists already. Name another folder, or add --force.", code="exists")
+    rows = {id(row.ticket): row for row in read.accepted}
     out.mkdir(parents=True, exist_ok=True)
     for name, tickets in dealt.items():
-        write_tickets(targets[name], tickets, force=force)
+        _write(targets[name], [rows[id(ticket)] for ticket in tickets], read.fields, force=force)
     counts = {name: len(tickets) for name, tickets in dealt.items()}
     if as_json:
         screen.print_json({"file": str(file), "parts": counts, "paths": {name: str(p) for name, p in targets.items()}})
     else:
-        rows = [(name, count, str(targets[name])) for name, count in counts.items()]
-        screen.out().print(screen.plain_table(["part", "tickets", "file"], rows))
+        table = [(name, count, str(targets[name])) for name, count in counts.items()]
+        screen.out().print(screen.plain_table(["part", "tickets", "file"], table))
     reading.end(read)
 
 
-COMMANDS = (check,)
+COMMANDS = {"check": check, "split": split_file}
+
+
+def _write(path: Path, rows: Sequence[Accepted], fields: Sequence[str], *, force: bool) -> None:
+    """Write rows as they were read, with all their columns."""
+    columns = dict.fromkeys(fields) | dict.fromkeys(column for row in rows for column in row.raw)
+    with open_writer(path, list(columns), force=force) as writer:
+        for row in rows:
+            writer.write(row.raw)
 
 
 def _share(text: str) -> tuple[str, float]:
@@ -108,12 +123,13 @@ def _share(text: str) -> tuple[str, float]:
 def _print(file: Path, report: CheckReport) -> None:
     console = screen.out()
     console.print(
-        f"{file}: {report.read} rows = {report.accepted} tickets + {report.rejected} rejected + {report.skipped} blank",
+        f"{file}: {report.read:,} rows = {report.accepted:,} tickets + {report.rejected:,} rejected "
+        f"+ {report.skipped:,} blank",
         markup=False,
     )
     if report.label_counts:
         labelled = report.accepted - report.unlabelled
-        rows = [(label, count, count / labelled) for label, count in report.label_counts.items()]
+        rows = [(label, count, screen.percent(count / labelled)) for label, count in report.label_counts.items()]
         console.print(screen.plain_table(["label", "tickets", "share"], rows))
     facts: dict[str, int | str] = {
         "without a label": report.without_label,

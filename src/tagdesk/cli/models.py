@@ -19,7 +19,7 @@ def models(
     root: options.Models = Path("models"),
     as_json: options.Json = False,
 ) -> None:
-    """List the models: the one that ships with tagdesk, then those that were trained, newest first."""
+    """List the models: the shipped one, then the newest."""
     found = [(STARTER, read_manifest(find_model(STARTER)))]
     found += [(str(root / manifest.id), manifest) for manifest in list_models(root)]
     if as_json:
@@ -37,7 +37,7 @@ def card(
     as_json: options.Json = False,
     root: options.Models = Path("models"),
 ) -> None:
-    """Print a model's card: what it is for, what it is worth, where it ends."""
+    """Print what a model is for and what it is worth."""
     from tagdesk.card import card as gather  # noqa: PLC0415 - the other commands do without it
     from tagdesk.card import markdown  # noqa: PLC0415 - the same
 
@@ -51,7 +51,7 @@ def card(
 def export_model(
     model: options.ModelArgument,
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder that gets the exported model.")] = Path("models"),
-    precision: Annotated[str, typer.Option("--precision", help="int8, small, or fp32, exact.")] = "int8",
+    precision: Annotated[str, typer.Option("--precision", help="int8: small; fp32: exact.")] = "int8",
     file: Annotated[
         Path | None, typer.Option("--check", help="Tickets on which the export must decide like the original.")
     ] = None,
@@ -59,7 +59,10 @@ def export_model(
     as_json: options.Json = False,
     root: options.Models = Path("models"),
 ) -> None:
-    """Turn a probe or a transformer into an ONNX graph that serves without torch; refused if it decides differently."""
+    """Turn a model into a graph that serves without torch.
+
+    The graph is refused where it decides differently.
+    """
     from tagdesk.export import TOLERANCES, exported  # noqa: PLC0415 - the other commands do without it
 
     if precision not in TOLERANCES:
@@ -85,7 +88,7 @@ def export_model(
     screen.out().print(screen.mapping_lines(facts), markup=False)
 
 
-COMMANDS = (models, card)
+COMMANDS = {"models": models, "card": card, "export": export_model}
 
 
 def _encoder(origin: object) -> str:

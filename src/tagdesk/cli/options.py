@@ -21,6 +21,7 @@ Threshold: TypeAlias = Annotated[
 ]
 Force: TypeAlias = Annotated[bool, typer.Option("--force", "-f", help="Overwrite what is there.")]
 Seed: TypeAlias = Annotated[int, typer.Option("--seed", help="The same seed gives the same result.", min=0)]
+TicketFile: TypeAlias = Annotated[Path, typer.Argument(help="Tickets: CSV, TSV, JSONL or Parquet.", metavar="FILE")]
 TextColumn: TypeAlias = Annotated[
     str | None, typer.Option("--text-column", help="The column that holds the text; else text, or subject and body.")
 ]

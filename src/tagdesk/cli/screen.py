@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
-import time
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
-from tagdesk.evaluate import Report as Worth
 from tagdesk.prediction import Decision, Prediction
-from tagdesk.scorers.base import Progress as Reporter
 from tagdesk.text import clean
+
+if TYPE_CHECKING:
+    from tagdesk.evaluate import Report as Worth
+    from tagdesk.scorers.base import Progress as Reporter
 
 PATIENCE = 2.0  # seconds before a progress bar appears
 LONGEST = 160  # characters of a ticket that a table shows
@@ -35,8 +36,20 @@ def note(message: str) -> None:
 
 
 def print_json(value: Any) -> None:
-    """One JSON value on stdout."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, allow_nan=False, indent=2) + "\n")
+    """One JSON value on stdout; in ASCII where stdout knows no more."""
+    knows_all = str(getattr(sys.stdout, "encoding", "utf-8")).lower().startswith("utf")
+    sys.stdout.write(json.dumps(value, ensure_ascii=not knows_all, allow_nan=False, indent=2) + "\n")
+
+
+def percent(share: float) -> str:
+    """A probability as a person reads it; certain only where it is.
+
+    >>> percent(0.996), percent(0.5), percent(1.0)
+    ('>99%', '50%', '100%')
+    """
+    if 0.99 < share < 1:
+        return ">99%"
+    return "<1%" if 0 < share < 0.01 else f"{share:.0%}"
 
 
 def safe(text: str, most: int = LONGEST) -> Text:
@@ -60,10 +73,10 @@ def labels_cell(prediction: Prediction) -> Text:
     cell = Text()
     for label in prediction.labels:
         style = "bold green" if prediction.decisions[label] == Decision.AUTOMATE else "green"
-        cell.append(f"{label} {prediction.scores[label]:.0%}\n", style=style)
+        cell.append(f"{label} {percent(prediction.scores[label])}\n", style=style)
     if not prediction.labels:
         best = prediction.best
-        guess = f" ({best} {prediction.scores[best]:.0%})" if prediction.scores[best] >= MAYBE else ""
+        guess = f" ({best} {percent(prediction.scores[best])})" if prediction.scores[best] >= MAYBE else ""
         cell.append(f"no label{guess}\n", style="dim")
     if prediction.flags:
         cell.append(", ".join(prediction.flags) + "\n", style="yellow")
@@ -89,6 +102,8 @@ def print_report(report: Worth) -> None:
 
     console = out()
     console.print(Text(summary(report)))
+    if not report.n_labelled:
+        return
     console.print(figures_table(overall_rows(report)))
     columns = ["label", "precision", "recall", "F1", "average precision", "ECE", "tickets"]
     rows = [
@@ -118,34 +133,28 @@ def mapping_lines(values: Mapping[str, Any]) -> str:
 @contextmanager
 def progress() -> Iterator[Reporter]:
     """Reports of progress as a bar on stderr, once the work has taken two seconds; none where nobody looks."""
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+
     console = Console(stderr=True)
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-    )
-    started = time.monotonic()
+    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
+    bar = Progress(*columns, console=console, transient=True)
     tasks: dict[str, Any] = {}
 
     def report(what: str, done: int, total: int) -> None:
-        if not console.is_terminal:
-            return
-        if not bar.live.is_started:
-            if time.monotonic() - started < PATIENCE:
-                return
-            bar.start()
         if what not in tasks:
             tasks[what] = bar.add_task(what, total=total)
         bar.update(tasks[what], completed=done, total=total)
 
+    start = threading.Timer(PATIENCE, bar.start)
+    if console.is_terminal:
+        start.start()
     try:
         yield report
     finally:
-        if bar.live.is_started:
-            bar.stop()
+        start.cancel()
+        if console.is_terminal:
+            start.join()
+        bar.stop()
 
 
 def _shown(value: Any) -> str:

@@ -10,17 +10,20 @@ from typing import Annotated
 import typer
 
 from tagdesk.cli import options, screen
-from tagdesk.errors import InputError
+from tagdesk.errors import InputError, UsageError
 from tagdesk.model import STARTER, Model
 from tagdesk.policy import Policy
 from tagdesk.prediction import Prediction
+from tagdesk.text import check_text
 
-MAX_STDIN = 10_000  # lines that are read as tickets; files are for more
+MOST_LINES = 10_000  # of stdin that are read as tickets; files are for more
+MOST_SHOWN = 1_000  # tickets in a table; more are for a file
+AT_ONCE = 512  # tickets between two steps of the progress bar
 
 
 def predict(
     texts: Annotated[
-        list[str] | None, typer.Argument(help="Tickets; without any, one ticket per line of stdin.")
+        list[str] | None, typer.Argument(help="Tickets; without any, one on each line of stdin.", metavar="TEXT")
     ] = None,
     model: options.ModelName = STARTER,
     threshold: options.Threshold = None,
@@ -30,13 +33,15 @@ def predict(
     """Label tickets that are typed or piped in."""
     tickets = list(texts or _lines())
     loaded = Model.load(model, models=models)
-    _print(loaded.predict(tickets, policy=_policy(loaded, threshold)), as_json=as_json)
+    _print(_predictions(loaded, tickets, _policy(loaded, threshold)), as_json=as_json)
 
 
 def classify(
-    source: Annotated[Path, typer.Argument(help="CSV, TSV, JSONL or Parquet.", metavar="IN")],
+    source: Annotated[
+        Path, typer.Argument(help="Tickets: CSV, TSV, JSONL or Parquet; also .gz and .xz.", metavar="IN")
+    ],
     out: Annotated[
-        Path | None, typer.Argument(help="The result, in the format of its name; without it, a table.", metavar="[OUT]")
+        Path | None, typer.Argument(help="The result, in the format of its name; without it, a table.", metavar="OUT")
     ] = None,
     model: options.ModelName = STARTER,
     threshold: options.Threshold = None,
@@ -48,7 +53,7 @@ def classify(
     as_json: options.Json = False,
     models: options.Models = Path("models"),
 ) -> None:
-    """Label every ticket of a file: the same rows come out, with labels, scores and decisions."""
+    """Label every ticket of a file, and write the result."""
     from tagdesk.bulk import classify as classify_file  # noqa: PLC0415 - predict does without it
     from tagdesk.cli import reading  # noqa: PLC0415 - the same
     from tagdesk.dataset import Columns  # noqa: PLC0415 - the same
@@ -60,7 +65,8 @@ def classify(
     policy = _policy(loaded, threshold)
     if out is None:
         read = reading.read(file)
-        _print(loaded.predict([ticket.text for ticket in read.tickets], policy=policy), as_json=as_json)
+        _refuse_long_table(source, len(read.accepted), as_json=as_json)
+        _print(_predictions(loaded, [ticket.text for ticket in read.tickets], policy), as_json=as_json)
         reading.end(read)
         return
     with screen.progress() as report:
@@ -69,19 +75,21 @@ def classify(
         screen.print_json(summary.to_dict())
     else:
         screen.note(
-            f"{summary.read} rows read: {summary.accepted} labelled into {summary.out}, {summary.rejected} rejected, "
-            f"{summary.skipped} blank. {summary.without_label} got no label."
+            f"{summary.read:,} rows read: {summary.accepted:,} labelled into {summary.out}, {summary.rejected:,} "
+            f"rejected, {summary.skipped:,} blank. {summary.without_label:,} got no label."
         )
-        if summary.rejects:
-            screen.note(f"Why rows were rejected: {summary.rejects}")
+    if summary.rejects:
+        screen.note(f"Why rows were rejected: {summary.rejects}")
+    if summary.left_out:
+        screen.note(f"Columns that the first rows lack were left out: {', '.join(summary.left_out)}.")
     if summary.rejected:
         raise typer.Exit(reading.FINISHED_WITH_REJECTS)
 
 
 def evaluate(
     model: options.ModelArgument,
-    file: Annotated[Path, typer.Argument(help="Labelled tickets.", metavar="FILE")],
-    out: Annotated[Path | None, typer.Option("--out", help="A folder for the report with its pictures.")] = None,
+    file: options.TicketFile,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="A folder for the report with its pictures.")] = None,
     threshold: options.Threshold = None,
     text_column: options.TextColumn = None,
     labels_column: options.LabelsColumn = None,
@@ -97,10 +105,13 @@ def evaluate(
     from tagdesk.measure import judge_tickets  # noqa: PLC0415 - the same
     from tagdesk.report import write_report  # noqa: PLC0415 - the same
 
+    if out is not None:
+        reading.refuse_folder(out)
     loaded = Model.load(model, models=models)
     columns = Columns(text=text_column, labels=labels_column, id="", unit="", time="")
     read = reading.read(reading.File(file, columns, encoding, delimiter))
-    evidence = judge_tickets(loaded, read.tickets, policy=_policy(loaded, threshold))
+    with screen.progress() as progress:
+        evidence = judge_tickets(loaded, read.tickets, policy=_policy(loaded, threshold), progress=progress)
     report = evidence.report(loaded.taxonomy.names, seed=seed)
     if out is not None:
         about = {"model": loaded.id, "file": file.name, "tickets": str(report.n)}
@@ -117,14 +128,35 @@ def evaluate(
     reading.end(read)
 
 
-COMMANDS = (predict, classify, evaluate)
+COMMANDS = {"predict": predict, "classify": classify, "evaluate": evaluate}
+
+
+def _predictions(model: Model, texts: Sequence[str], policy: Policy | None) -> list[Prediction]:
+    """A prediction for each text, with a progress bar where there are many."""
+    if len(texts) <= AT_ONCE:
+        return model.predict(texts, policy=policy)
+    predictions: list[Prediction] = []
+    with screen.progress() as report:
+        for start in range(0, len(texts), AT_ONCE):
+            report("tickets", start, len(texts))
+            predictions += model.predict(texts[start : start + AT_ONCE], policy=policy)
+    return predictions
 
 
 def _print(predictions: Sequence[Prediction], *, as_json: bool) -> None:
     if as_json:
         screen.print_json([prediction.to_dict() for prediction in predictions])
-    else:
+    elif predictions:
         screen.out().print(screen.predictions_table(predictions))
+
+
+def _refuse_long_table(source: Path, tickets: int, *, as_json: bool) -> None:
+    if tickets > MOST_SHOWN and not as_json:
+        raise UsageError(
+            f"{source} holds {tickets:,} tickets, too many to look at. Name a file for the result: "
+            f"tagdesk classify {source} OUT",
+            code="too_long",
+        )
 
 
 def _policy(model: Model, threshold: float | None) -> Policy | None:
@@ -132,24 +164,29 @@ def _policy(model: Model, threshold: float | None) -> Policy | None:
 
 
 def _lines() -> list[str]:
-    """The lines of stdin that are not blank; raises InputError where there are none, too many, or no text."""
-    if sys.stdin.isatty():
-        screen.note("Type tickets, one per line; end with Ctrl-D.")
-    lines = []
+    """The lines of stdin that are not blank; raises InputError where there are none, too many, or one is no ticket."""
+    if sys.stdin is not None and sys.stdin.isatty():
+        screen.note("Type tickets, one on each line; end with Ctrl-D.")
+    lines: list[str] = []
+    number = 0
     try:
-        for line in sys.stdin:
+        for line in sys.stdin or ():
+            number += 1
             if line.strip():
+                check_text(line)
                 lines.append(line.rstrip("\r\n"))
-            if len(lines) > MAX_STDIN:
-                raise InputError(
-                    f"stdin has more than {MAX_STDIN:,} lines. Use `tagdesk classify IN OUT` for files.",
+            if len(lines) > MOST_LINES:
+                raise InputError(  # noqa: TRY301 - one reason among others
+                    f"That is more than {MOST_LINES:,} tickets. Use `tagdesk classify IN OUT` for files.",
                     code="too_long",
                 )
     except UnicodeDecodeError as error:
         raise InputError(
-            f"stdin is not UTF-8 text (byte {error.start}). Convert it, or use `tagdesk classify --encoding`.",
+            f"stdin is not UTF-8 text (near line {number + 1}). Convert it, or use `tagdesk classify --encoding`.",
             code="bad_encoding",
         ) from error
+    except InputError as error:
+        raise InputError(f"stdin, line {number}: {error}", code=error.code) from error
     if not lines:
         raise InputError('There is no ticket. Give one: tagdesk predict "I was charged twice".', code="empty_text")
     return lines

@@ -18,7 +18,7 @@ from tagdesk.train import train as train_model
 
 
 def train(
-    file: Annotated[Path, typer.Argument(help="Labelled tickets: CSV, TSV, JSONL or Parquet.", metavar="FILE")],
+    file: options.TicketFile,
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder that gets the model, as a folder of its id.")],
     recipe: Annotated[
         str, typer.Option("--recipe", "-r", help="probe, linear, transformer, bert-base or a .toml.")
@@ -43,7 +43,11 @@ def train(
     delimiter: options.Delimiter = None,
     as_json: options.Json = False,
 ) -> None:
-    """Train a model on labelled tickets, whatever their labels, and say what it is worth."""
+    """Train a model on labelled tickets, and measure it.
+
+    Any labels will do: those found in the file, or those of a taxonomy.
+    """
+    reading.refuse_folder(out)
     chosen = choose_recipe(recipe, settings or [], seed)
     labels = read_taxonomy(taxonomy) if taxonomy else None
     columns = Columns(text=text_column, labels=labels_column, unit=unit_column, time="")
@@ -71,7 +75,7 @@ def train(
     reading.end(*parts)
 
 
-COMMANDS = (train,)
+COMMANDS = {"train": train}
 _NONE = ReadResult((), (), (), 0)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import secrets
 import stat
@@ -27,6 +28,7 @@ def draft(path: Path, *, force: bool = False, inputs: Sequence[Path] = ()) -> It
     target = refuse_target(path, force=force, inputs=inputs)
     part = target.with_name(f".tagdesk-{secrets.token_hex(8)}.part")
     try:
+        lock = _swept(target.parent)
         handle = part.open("xb")
     except OSError as error:
         raise UsageError(
@@ -49,6 +51,8 @@ def draft(path: Path, *, force: bool = False, inputs: Sequence[Path] = ()) -> It
                 code="disk_full",
             ) from error
         raise
+    finally:
+        os.close(lock)
     _sync_folder(target.parent)
 
 
@@ -70,6 +74,18 @@ def refuse_target(path: Path, *, force: bool, inputs: Sequence[Path] = ()) -> Pa
     if not force:
         raise UsageError(f"{path}: is there already. Name another file, or overwrite it with --force.", code="exists")
     return target
+
+
+def _swept(folder: Path) -> int:
+    """A lock on a folder; who gets it alone knows that nobody writes, and removes what killed processes left."""
+    lock = os.open(folder, os.O_RDONLY)
+    with suppress(OSError):  # somebody else is writing; or the file system has no locks, and nothing is swept
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for left in folder.glob(".tagdesk-*.part"):
+            left.unlink(missing_ok=True)
+    with suppress(OSError):
+        fcntl.flock(lock, fcntl.LOCK_SH)
+    return lock
 
 
 def _sync_folder(folder: Path) -> None:

@@ -31,8 +31,9 @@ MANY_UNKNOWN = 0.5  # share of unknown tokens from which a prediction is flagged
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """Calibrated probabilities (tickets, labels) and the flags of each text."""
+    """Probabilities (tickets, labels), before calibration and after, and the flags of each text."""
 
+    raw: Probs
     probs: Probs
     flags: tuple[tuple[str, ...], ...]
 
@@ -78,7 +79,7 @@ class Model:
             (*text.flags, *(("truncated",) if cut and "truncated" not in text.flags else ()), *_strange(float(share)))
             for text, cut, share in zip(cleaned, scores.truncated, scores.unknown, strict=True)
         ]
-        return Judged(self.calibration.apply(scores.probs), tuple(flags))
+        return Judged(scores.probs, self.calibration.apply(scores.probs), tuple(flags))
 
     def predict(self, texts: Sequence[str], *, policy: Policy | None = None) -> list[Prediction]:
         """A prediction for each text, in their order; `policy` replaces the default one."""
