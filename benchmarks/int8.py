@@ -65,7 +65,7 @@ class Row:
 
 @dataclass(frozen=True)
 class LinearHead:
-    """A logistic regression per label on the embedding alone; its scores lie closer to the thresholds than a probe's."""
+    """A logistic regression per label on the embedding; its scores lie closer to the thresholds than a probe's."""
 
     weights: NDArray[np.float64]
     bias: NDArray[np.float64]
