@@ -35,8 +35,8 @@ def test_a_long_text_keeps_its_last_special_token() -> None:
     assert seen.truncated.tolist() == [True, False]
 
 
-def test_unknown_words_are_a_share_of_the_text() -> None:
-    assert TextTokenizer(source(), 8).split(["card zebra", "zebra", ""]).unknown.tolist() == [0.5, 1.0, 0.0]
+def test_unknown_words_are_a_share_of_the_text_and_a_text_of_none_is_all_unknown() -> None:
+    assert TextTokenizer(source(), 8).split(["card zebra", "zebra", ""]).unknown.tolist() == [0.5, 1.0, 1.0]
 
 
 def test_special_tokens_that_a_customer_types_are_text() -> None:

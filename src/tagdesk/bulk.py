@@ -72,10 +72,12 @@ def classify(
             for batch in _batches(rows, rejects):
                 predictions = model.predict([row.ticket.text for row in batch], policy=policy)
                 for row, prediction in zip(batch, predictions, strict=True):
-                    writer.write({field: row.raw.get(field) for field in kept} | _cells(prediction))
+                    flags = tuple(dict.fromkeys((*row.flags, *prediction.flags)))
+                    values = {field: _plain(row.raw.get(field)) for field in kept}
+                    writer.write(values | _cells(prediction, flags))
                     left_out |= dict.fromkeys(row.raw.keys() - known)
                     without_label += not prediction.labels
-                    flagged += bool(prediction.flags)
+                    flagged += bool(flags)
                 progress("rows", round(rows.share * 1000), 1000)
         return Summary(
             read=rows.read,
@@ -118,12 +120,17 @@ def _batches(rows: TicketReader, rejects: RejectsWriter) -> Iterator[Sequence[Ac
         yield batch
 
 
-def _cells(prediction: Prediction) -> dict[str, object]:
+def _plain(value: object) -> object:
+    """A value without NUL, which many programs that read the result would choke on."""
+    return value.replace("\0", "") if isinstance(value, str) else value
+
+
+def _cells(prediction: Prediction, flags: Sequence[str]) -> dict[str, object]:
     strongest = max(prediction.decisions.values(), default=Decision.NONE)
     cells: dict[str, object] = {
         LABELS: list(prediction.labels),
         DECISION: strongest.word,
-        FLAGS: list(prediction.flags),
+        FLAGS: list(flags),
         MODEL: prediction.model,
     }
     return cells | {SCORE + name: round(score, 6) for name, score in prediction.scores.items()}

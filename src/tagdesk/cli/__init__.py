@@ -53,7 +53,9 @@ def run(arguments: list[str]) -> int:
 def _end(error: BaseException, *, debug: bool) -> int:
     """Say in one line what happened, and give the exit code."""
     message, code = _verdict(error)
-    line = " ".join(message.split()).encode(errors="backslashreplace").decode()
+    from tagdesk.cli.screen import visible  # noqa: PLC0415 - the same
+
+    line = visible(" ".join(message.split())).encode(errors="backslashreplace").decode()
     with suppress(OSError, ValueError):  # nobody reads stderr either
         if debug:
             traceback.print_exception(error)

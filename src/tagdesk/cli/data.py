@@ -122,11 +122,8 @@ def _share(text: str) -> tuple[str, float]:
 
 def _print(file: Path, report: CheckReport) -> None:
     console = screen.out()
-    console.print(
-        f"{file}: {report.read:,} rows = {report.accepted:,} tickets + {report.rejected:,} rejected "
-        f"+ {report.skipped:,} blank",
-        markup=False,
-    )
+    counts = f"{report.accepted:,} tickets + {report.rejected:,} rejected + {report.skipped:,} blank"
+    console.print(f"{screen.visible(str(file))}: {report.read:,} rows = {counts}", markup=False)
     if report.label_counts:
         labelled = report.accepted - report.unlabelled
         rows = [(label, count, screen.percent(count / labelled)) for label, count in report.label_counts.items()]
@@ -143,6 +140,6 @@ def _print(file: Path, report: CheckReport) -> None:
     for problem in report.problems:
         lines = f" (lines {', '.join(map(str, problem.lines))})" if problem.lines else ""
         console.print(f"{problem.severity}: ", style=SEVERITY_STYLES[problem.severity], end="")
-        console.print(f"{problem.message}{lines}", markup=False)
+        console.print(screen.visible(problem.message) + lines, markup=False)
     if not report.problems:
         console.print("Nothing to mend.")

@@ -45,7 +45,7 @@ def card(
     if as_json:
         screen.print_json(facts)
     else:
-        typer.echo(markdown(facts), nl=False)
+        typer.echo(screen.visible(markdown(facts)), nl=False)
 
 
 def export_model(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,15 +15,17 @@ from rich.table import Table
 from rich.text import Text
 
 from tagdesk.prediction import Decision, Prediction
+from tagdesk.scorers.base import Progress as Reporter
+from tagdesk.scorers.base import silent
 from tagdesk.text import clean
 
 if TYPE_CHECKING:
     from tagdesk.evaluate import Report as Worth
-    from tagdesk.scorers.base import Progress as Reporter
 
 PATIENCE = 2.0  # seconds before a progress bar appears
 LONGEST = 160  # characters of a ticket that a table shows
 MAYBE = 0.05  # scores below it are not worth a place in a table
+_ACTING = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 def out() -> Console:
@@ -32,7 +35,7 @@ def out() -> Console:
 
 def note(message: str) -> None:
     """A line for the person at the terminal; programs that read stdout never see it."""
-    Console(stderr=True, highlight=False, soft_wrap=True).print(Text(message))
+    Console(stderr=True, highlight=False, soft_wrap=True).print(Text(visible(message)))
 
 
 def print_json(value: Any) -> None:
@@ -73,10 +76,10 @@ def labels_cell(prediction: Prediction) -> Text:
     cell = Text()
     for label in prediction.labels:
         style = "bold green" if prediction.decisions[label] == Decision.AUTOMATE else "green"
-        cell.append(f"{label} {percent(prediction.scores[label])}\n", style=style)
+        cell.append(f"{visible(label)} {percent(prediction.scores[label])}\n", style=style)
     if not prediction.labels:
         best = prediction.best
-        guess = f" ({best} {percent(prediction.scores[best])})" if prediction.scores[best] >= MAYBE else ""
+        guess = f" ({visible(best)} {percent(prediction.scores[best])})" if prediction.scores[best] >= MAYBE else ""
         cell.append(f"no label{guess}\n", style="dim")
     if prediction.flags:
         cell.append(", ".join(prediction.flags) + "\n", style="yellow")
@@ -101,7 +104,7 @@ def print_report(report: Worth) -> None:
     from tagdesk.report import overall_rows, summary  # noqa: PLC0415 - predict does without it
 
     console = out()
-    console.print(Text(summary(report)))
+    console.print(Text(visible(summary(report))))
     if not report.n_labelled:
         return
     console.print(figures_table(overall_rows(report)))
@@ -127,15 +130,18 @@ def plain_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
 def mapping_lines(values: Mapping[str, Any]) -> str:
     """Names and values, one to a line."""
     width = max((len(name) for name in values), default=0)
-    return "\n".join(f"{name:<{width}}  {value}" for name, value in values.items())
+    return "\n".join(f"{name:<{width}}  {_shown(value)}" for name, value in values.items())
 
 
 @contextmanager
 def progress() -> Iterator[Reporter]:
     """Reports of progress as a bar on stderr, once the work has taken two seconds; none where nobody looks."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield silent
+        return
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415
 
-    console = Console(stderr=True)
     columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
     bar = Progress(*columns, console=console, transient=True)
     tasks: dict[str, Any] = {}
@@ -146,18 +152,28 @@ def progress() -> Iterator[Reporter]:
         bar.update(tasks[what], completed=done, total=total)
 
     start = threading.Timer(PATIENCE, bar.start)
-    if console.is_terminal:
-        start.start()
+    start.start()
     try:
         yield report
     finally:
         start.cancel()
-        if console.is_terminal:
-            start.join()
-        bar.stop()
+        start.join()
+        if bar.live.is_started:
+            bar.stop()
+
+
+def visible(text: str) -> str:
+    r"""A text with whatever could act on a terminal written out; line ends stay.
+
+    >>> visible("a\x1b[2Jb")
+    'a\\x1b[2Jb'
+    """
+    return _ACTING.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 def _shown(value: Any) -> str:
     if value is None:
         return "-"
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+    if isinstance(value, int | float):
+        return f"{value:.3f}" if isinstance(value, float) else f"{value:,}"
+    return visible(str(value))

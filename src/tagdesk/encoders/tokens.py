@@ -94,10 +94,14 @@ class TextTokenizer:
         whole = [encoding.ids for encoding in encodings]
         most = self.max_tokens
         ids = [row if len(row) <= most else [*row[: most - 1], row[-1]] for row in whole]
-        # The two special tokens around a text are always known and say nothing of it.
-        unknown = [min(1.0, row.count(self._unknown_id) / max(1, len(row) - 2)) for row in ids]
+        unknown = [self._unknown_share(row) for row in ids]
         truncated = [len(row) > most for row in whole]
         return Tokens(ids, np.array(truncated, dtype=np.bool_), np.array(unknown, dtype=np.float64))
+
+    def _unknown_share(self, row: Sequence[int]) -> float:
+        """The two special tokens at the ends are always known and say nothing; without others all is unknown."""
+        inner = len(row) - 2
+        return min(1.0, row.count(self._unknown_id) / inner) if inner > 0 else 1.0
 
     def _first_of(self, names: Sequence[str], otherwise: int) -> int:
         found = (self._tokenizer.token_to_id(name) for name in names)
