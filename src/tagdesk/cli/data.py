@@ -16,6 +16,7 @@ from tagdesk.dataset.draft import refuse_target
 from tagdesk.dataset.kinds import kind_of
 from tagdesk.errors import UsageError
 
+LONGEST_NAME = 100  # characters of a part's name, which is also a file's
 SEVERITY_STYLES = {"error": "bold red", "warning": "yellow", "info": "dim"}
 
 
@@ -34,11 +35,12 @@ def check(
     unit_column: options.UnitColumn = None,
     encoding: options.Encoding = None,
     delimiter: options.Delimiter = None,
+    file_format: options.Format = None,
     as_json: options.Json = False,
 ) -> None:
     """Say what a file holds, and what to mend in it."""
     columns = Columns(text=text_column, labels=labels_column, unit=unit_column)
-    results = {path: File(path, columns, encoding, delimiter).read() for path in [file, *(others or [])]}
+    results = {path: File(path, columns, encoding, delimiter, file_format).read() for path in [file, *(others or [])]}
     report = check_tickets(
         results[file],
         taxonomy=read_taxonomy(taxonomy) if taxonomy else None,
@@ -73,17 +75,18 @@ def split_file(
     time_column: options.TimeColumn = None,
     encoding: options.Encoding = None,
     delimiter: options.Delimiter = None,
+    file_format: options.Format = None,
     force: options.Force = False,
     as_json: options.Json = False,
 ) -> None:
     """Deal tickets into parts that share no text."""
     columns = Columns(text=text_column, labels=labels_column, unit=unit_column, time=time_column)
     shares = dict(_share(text) for text in parts or ["train=0.8", "test=0.2"])
-    targets = {name: out / f"{name}.{kind_of(file).format}" for name in shares}
+    targets = {name: out / f"{name}.{kind_of(file, file_format).format}" for name in shares}
     reading.refuse_folder(out)
     for target in targets.values():
         refuse_target(target, force=force, inputs=[file])
-    read = reading.read(File(file, columns, encoding, delimiter))
+    read = reading.read(File(file, columns, encoding, delimiter, file_format))
     dealt = split(read.tickets, shares, by=by, seed=seed)
     rows = {id(row.ticket): row for row in read.accepted}
     out.mkdir(parents=True, exist_ok=True)
@@ -111,7 +114,7 @@ def _write(path: Path, rows: Sequence[Accepted], fields: Sequence[str], *, force
 
 def _share(text: str) -> tuple[str, float]:
     name, equals, share = text.partition("=")
-    plain = bool(name) and all(character.isalnum() or character in "-_" for character in name)
+    plain = 0 < len(name) <= LONGEST_NAME and all(character.isalnum() or character in "-_" for character in name)
     try:
         if equals and plain:
             return name, float(share)

@@ -41,3 +41,6 @@ Encoding: TypeAlias = Annotated[
 Delimiter: TypeAlias = Annotated[
     str | None, typer.Option("--delimiter", help="What parts the columns; else by the file's name.")
 ]
+Format: TypeAlias = Annotated[
+    str | None, typer.Option("--format", help="csv, tsv, jsonl or parquet; else by the file's name.")
+]

@@ -50,6 +50,7 @@ def classify(
     id_column: options.IdColumn = None,
     encoding: options.Encoding = None,
     delimiter: options.Delimiter = None,
+    file_format: options.Format = None,
     as_json: options.Json = False,
     models: options.Models = Path("models"),
 ) -> None:
@@ -60,7 +61,7 @@ def classify(
 
     # Labels are not read: what a row is labelled already, and how well, does not matter here.
     columns = Columns(text=text_column, id=id_column, labels="", unit="", time="")
-    file = reading.File(source, columns, encoding, delimiter)
+    file = reading.File(source, columns, encoding, delimiter, file_format)
     loaded = Model.load(model, models=models)
     policy = _policy(loaded, threshold)
     if out is None:
@@ -95,6 +96,7 @@ def evaluate(
     labels_column: options.LabelsColumn = None,
     encoding: options.Encoding = None,
     delimiter: options.Delimiter = None,
+    file_format: options.Format = None,
     seed: options.Seed = 0,
     as_json: options.Json = False,
     models: options.Models = Path("models"),
@@ -109,7 +111,7 @@ def evaluate(
         reading.refuse_folder(out)
     loaded = Model.load(model, models=models)
     columns = Columns(text=text_column, labels=labels_column, id="", unit="", time="")
-    read = reading.read(reading.File(file, columns, encoding, delimiter))
+    read = reading.read(reading.File(file, columns, encoding, delimiter, file_format))
     with screen.progress() as progress:
         evidence = judge_tickets(loaded, read.tickets, policy=_policy(loaded, threshold), progress=progress)
     report = evidence.report(loaded.taxonomy.names, seed=seed)

@@ -41,6 +41,7 @@ def train(
     unit_column: options.UnitColumn = None,
     encoding: options.Encoding = None,
     delimiter: options.Delimiter = None,
+    file_format: options.Format = None,
     as_json: options.Json = False,
 ) -> None:
     """Train a model on labelled tickets, and measure it.
@@ -52,7 +53,8 @@ def train(
     labels = read_taxonomy(taxonomy) if taxonomy else None
     columns = Columns(text=text_column, labels=labels_column, unit=unit_column, time="")
     parts = [
-        reading.read(File(path, columns, encoding, delimiter)) if path else _NONE for path in (file, validation, test)
+        reading.read(File(path, columns, encoding, delimiter, file_format)) if path else _NONE
+        for path in (file, validation, test)
     ]
     with screen.progress() as report:
         trained = train_model(

@@ -18,11 +18,14 @@ class File:
     columns: Columns | None = None
     encoding: str | None = None
     delimiter: str | None = None
+    format: str | None = None
 
     def open(self) -> TicketReader:
         """Its rows, one at a time."""
-        return open_rows(self.path, self.columns, encoding=self.encoding, delimiter=self.delimiter)
+        return open_rows(self.path, self.columns, encoding=self.encoding, delimiter=self.delimiter, format=self.format)
 
     def read(self) -> ReadResult:
         """All its rows."""
-        return read_tickets(self.path, self.columns, encoding=self.encoding, delimiter=self.delimiter)
+        return read_tickets(
+            self.path, self.columns, encoding=self.encoding, delimiter=self.delimiter, format=self.format
+        )
