@@ -25,7 +25,7 @@ FIGURES = ("hit_at_1", "average_precision_macro", "ece", "no_label_rate", "false
 
 
 def main() -> None:
-    """Measure the starter and models trained on the reference tickets; write benchmarks/results/messages.json and .md."""
+    """Measure the starter and models trained on the reference tickets; write results/messages.json and .md."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="the folder with messages/ and seed_tickets/")
     parser.add_argument("--most", type=int, default=2000, help="messages of each set, drawn at random")

@@ -68,16 +68,18 @@ def test_a_small_graph_computes_nearly_the_same(tmp_path: Path) -> None:
     quantise(tmp_path / "plain.onnx", tmp_path / "small.onnx")
     onnx.checker.check_model(onnx.load(tmp_path / "small.onnx"))
     small = run(tmp_path / "small.onnx")["embedding"]
-    assert 0 < np.abs(small - plain).max() < 0.1
+    assert 0 < np.abs(small - plain).max() < 0.2
     assert (tmp_path / "small.onnx").stat().st_size < 0.5 * (tmp_path / "plain.onnx").stat().st_size
 
 
-def test_words_take_a_byte_each_and_matrices_two(tmp_path: Path) -> None:
+def test_words_and_matrices_take_a_byte_each(tmp_path: Path) -> None:
     quantise(drawn(tmp_path / "graph.onnx"), tmp_path / "graph.onnx")
     arrays = arrays_of(tmp_path / "graph.onnx")
     assert arrays["table.int8"].dtype == np.int8
     assert arrays["table.int8"].shape == (WORDS, WIDTH // GROUP, GROUP)
-    assert arrays["matrix.half"].dtype == np.float16
+    assert arrays["matrix.int8"].shape == (WIDTH // GROUP, GROUP, WIDTH)
+    matrix = (arrays["matrix.int8"] * arrays["matrix.scale"]).reshape(WIDTH, WIDTH)
+    assert (np.abs(matrix - MATRIX) <= np.repeat(arrays["matrix.scale"], GROUP, axis=1).reshape(WIDTH, WIDTH) / 2).all()
     restored = (arrays["table.int8"] * arrays["table.scale"]).reshape(WORDS, WIDTH)
     assert (np.abs(restored - TABLE) <= np.repeat(arrays["table.scale"], GROUP, axis=2).reshape(WORDS, WIDTH) / 2).all()
 
@@ -96,11 +98,11 @@ def test_a_table_that_something_else_reads_too_stays_whole(tmp_path: Path) -> No
     run(tmp_path / "graph.onnx")
 
 
-def test_heads_and_small_arrays_keep_every_bit(tmp_path: Path) -> None:
+def test_heads_keep_half_precision(tmp_path: Path) -> None:
     weights = CHANCE.normal(size=(WIDTH, 90)).astype(np.float32)
     add_head(drawn(tmp_path / "graph.onnx"), weights, np.zeros(90, dtype=np.float32), tmp_path / "graph.onnx")
     quantise(tmp_path / "graph.onnx", tmp_path / "graph.onnx")
-    np.testing.assert_array_equal(arrays_of(tmp_path / "graph.onnx")["head.weight"], weights)
+    np.testing.assert_array_equal(arrays_of(tmp_path / "graph.onnx")["head.weight.half"], weights.astype(np.float16))
 
 
 def test_numbers_too_large_for_half_precision_stay_as_they_are(tmp_path: Path) -> None:

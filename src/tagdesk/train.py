@@ -96,7 +96,9 @@ def train(  # noqa: PLR0913 - three sets of tickets, what to make of them, and w
     examples = examples_from(labelled, chosen)
     _refuse_too_little(examples)
     units = [ticket.unit for ticket in labelled] if recipe.fold_by == "unit" else None
-    held_out = examples_from([ticket for ticket in validation if ticket.is_labelled], chosen)
+    held_out = examples_from(_labelled(validation, "validation"), chosen)
+    tests = _labelled(test, "test")
+    examples_from(tests, chosen)  # what is wrong with them is told before the training, not after it
     fitted = _fit(examples, held_out, chosen.names, recipe, units, checkpoint, progress)
     origin = {
         "recipe": recipe.to_dict(),
@@ -106,10 +108,8 @@ def train(  # noqa: PLR0913 - three sets of tickets, what to make of them, and w
     manifest = Manifest(id="unsaved", kind=fitted.scorer.kind, taxonomy=chosen.fingerprint, files={}, origin=origin)
     model = Model(chosen, fitted.scorer, fitted.calibration, fitted.policy, manifest)
     evidence = fitted.held_out
-    tests = [ticket for ticket in test if ticket.is_labelled]
     if tests:
-        progress("test", 0, 1)
-        evidence = judge_tickets(model, tests)
+        evidence = judge_tickets(model, tests, progress=progress)
     return Trained(
         model,
         evidence.report(chosen.names, seed=recipe.seed),
@@ -126,6 +126,17 @@ def data_fingerprint(examples: Examples, taxonomy: Taxonomy) -> str:
         for text, labels in zip(examples.texts, taxonomy.decode(examples.targets), strict=True)
     )
     return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:12]
+
+
+def _labelled(tickets: Sequence[Ticket], what: str) -> list[Ticket]:
+    """Those that somebody labelled; raises InputError where tickets were given and none is."""
+    found = [ticket for ticket in tickets if ticket.is_labelled]
+    if tickets and not found:
+        raise InputError(
+            f"None of the {len(tickets):,} {what} tickets carries labels. Label them, or do without the file.",
+            code="no_labels",
+        )
+    return found
 
 
 def _refuse_too_little(examples: Examples) -> None:
@@ -158,7 +169,7 @@ def _fit(  # noqa: PLR0913, PLR0917 - what to learn from, how, and whom to tell
         raw = score_out_of_fold(examples, recipe, folds, progress=progress)
         scorer = fit_scorer(examples, recipe, checkpoint=checkpoint, progress=progress)
         calibration, thresholds = _judgement(examples.targets, raw, names, recipe)
-        return _Fitted(scorer, calibration, thresholds, _cross_fitted(examples.targets, raw, folds, names, recipe))
+        return _Fitted(scorer, calibration, thresholds, cross_fitted(examples.targets, raw, folds, names, recipe))
     if not len(validation):
         share = max(2, round(1 / recipe.validation_share))
         part = stratified_folds(examples.texts, examples.targets, share, recipe.seed, units=units)[0]
@@ -168,7 +179,7 @@ def _fit(  # noqa: PLR0913, PLR0917 - what to learn from, how, and whom to tell
     raw = scorer.score(validation.texts).probs
     calibration, thresholds = _judgement(validation.targets, raw, names, recipe)
     halves = stratified_folds(validation.texts, validation.targets, 2, recipe.seed)
-    evidence = _cross_fitted(validation.targets, raw, halves, names, recipe)
+    evidence = cross_fitted(validation.targets, raw, halves, names, recipe)
     return _Fitted(scorer, calibration, thresholds, evidence)
 
 
@@ -178,7 +189,7 @@ def _judgement(targets: Targets, raw: Probs, names: Sequence[str], recipe: Recip
     return calibration, policy.fit(targets, calibration.apply(raw), names, objective)
 
 
-def _cross_fitted(
+def cross_fitted(
     targets: Targets, raw: Probs, folds: Sequence[IntArray], names: Sequence[str], recipe: Recipe
 ) -> Evidence:
     """Each fold calibrated and decided by what the others teach, so that the report flatters nobody."""

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
     from onnx import NodeProto, TensorProto
 
-HEAD = "head"  # names of what turns embeddings into logits begin with it; `quantise` leaves them alone
+HEAD = "head"  # names of what turns embeddings into logits begin with it; `quantise` keeps them in float16
 SMALLEST = 4096  # numbers; to shorten a smaller array gains nothing that is worth an error
-GROUP = 32  # neighbouring numbers of the table of words that share a scale
+GROUP = 32  # neighbouring numbers that share a scale
 LARGEST_HALF = float(np.finfo(np.float16).max)
 
 
@@ -46,7 +46,7 @@ def add_head(source: Path, weights: NDArray[np.float32], bias: NDArray[np.float3
 
 
 def quantise(source: Path, out: Path) -> None:
-    """Write the graph with its table of words in int8 and its matrices in float16.
+    """Write the graph with its table of words and its matrices in int8, and what lies in the head in float16.
 
     Arithmetic stays in float32: the runtime unfolds the matrices when it opens the graph, and a word when it is read.
     So texts are scored as fast as before, and alike on every CPU. `docs/decisions/0005-int8.md` shows what methods
@@ -66,11 +66,14 @@ def quantise(source: Path, out: Path) -> None:
     split: set[str] = set()
     for tensor in graph.initializer:
         array = numpy_helper.to_array(tensor)
-        if not _is_worth_it(tensor.name, array):
+        if not _is_worth_it(array):
             tensors.append(tensor)
         elif tensor.name in words and array.shape[1] % GROUP == 0:
-            tensors += _in_int8(tensor.name, array)
+            tensors += _words_in_int8(tensor.name, array)
             split.add(tensor.name)
+        elif tensor.name not in words and array.shape[0] % GROUP == 0 and not tensor.name.startswith(HEAD):
+            tensors += _matrix_in_int8(tensor.name, array)
+            unfold += _unfolding(tensor.name)
         else:
             tensors.append(numpy_helper.from_array(array.astype(np.float16), f"{tensor.name}.half"))
             unfold.append(_cast_to_float(f"{tensor.name}.half", tensor.name))
@@ -92,30 +95,51 @@ def _word_tables(nodes: Iterable[NodeProto]) -> set[str]:
     return looked_up - otherwise
 
 
-def _is_worth_it(name: str, array: NDArray[np.generic]) -> bool:
+def _is_worth_it(array: NDArray[np.generic]) -> bool:
     return (
         array.dtype == np.float32
         and array.ndim == 2
         and array.size >= SMALLEST
-        and not name.startswith(HEAD)
         and bool(np.abs(array).max() < LARGEST_HALF)
     )
 
 
-def _in_int8(name: str, table: NDArray[np.float32]) -> list[TensorProto]:
+def _words_in_int8(name: str, table: NDArray[np.float32]) -> list[TensorProto]:
     """The table (words, width) as `.int8` (words, groups, GROUP), `.scale` (words, groups, 1), and its `.shape`."""
-    from onnx import numpy_helper  # noqa: PLC0415 - slow to import
-
     words, width = table.shape
     groups = table.reshape(words, width // GROUP, GROUP)
-    largest = np.abs(groups).max(axis=2, keepdims=True)
+    return _in_int8(name, groups, axis=2, shape=[0, 0, width])  # 0: as it comes, tickets and tokens
+
+
+def _matrix_in_int8(name: str, matrix: NDArray[np.float32]) -> list[TensorProto]:
+    """The matrix (inputs, outputs) as `.int8` (groups, GROUP, outputs), `.scale` (groups, 1, outputs), its `.shape`."""
+    inputs, outputs = matrix.shape
+    groups = matrix.reshape(inputs // GROUP, GROUP, outputs)
+    return _in_int8(name, groups, axis=1, shape=[inputs, outputs])
+
+
+def _in_int8(name: str, groups: NDArray[np.float32], *, axis: int, shape: list[int]) -> list[TensorProto]:
+    from onnx import numpy_helper  # noqa: PLC0415 - slow to import
+
+    largest = np.abs(groups).max(axis=axis, keepdims=True)
     scale = np.where(largest > 0, largest / 127, 1).astype(np.float32)
     parts = {
         "int8": np.rint(groups / scale).astype(np.int8),
         "scale": scale,
-        "shape": np.array([0, 0, width], dtype=np.int64),  # 0: as it comes, tickets and tokens
+        "shape": np.array(shape, dtype=np.int64),
     }
     return [numpy_helper.from_array(value, f"{name}.{part}") for part, value in parts.items()]
+
+
+def _unfolding(name: str) -> list[NodeProto]:
+    """What makes a matrix of its parts; the runtime does it once, when it opens the graph."""
+    from onnx import helper  # noqa: PLC0415 - slow to import
+
+    return [
+        _cast_to_float(f"{name}.int8", f"{name}.float"),
+        helper.make_node("Mul", [f"{name}.float", f"{name}.scale"], [f"{name}.groups"], name=f"{name}/unfold"),
+        helper.make_node("Reshape", [f"{name}.groups", f"{name}.shape"], [name], name=f"{name}/join"),
+    ]
 
 
 def _reading(node: NodeProto, split: Container[str]) -> list[NodeProto]:

@@ -116,7 +116,7 @@ class ProbeScorer:
 
     def score(self, texts: Sequence[str]) -> Scores:
         """Probabilities for cleaned texts, in their order."""
-        reading = self.graph.read(texts, views_of(self.graph))
+        reading = self.graph.read(texts, VIEWS[: len(self.head.landmarks)])
         logits = self.head.logits(Seen(np.stack(reading.outputs), reading.ids))
         return Scores(sigmoid(logits), reading.truncated, reading.unknown)
 
@@ -138,12 +138,11 @@ class ProbeScorer:
         except (TypeError, ValueError) as error:
             raise ArtefactError(f"{folder / HEAD}: {error}. Train the model again.", code="bad_arrays") from error
         graph = TextGraph(folder, read_max_tokens(folder))
-        views = views_of(graph)
-        given = (len(views), *{graph.widths[view] for view in views})
-        if given != (len(head.landmarks), head.landmarks.shape[-1]):
+        needed = VIEWS[: len(head.landmarks)]
+        if not needed or {graph.widths.get(view) for view in needed} != {head.landmarks.shape[-1]}:
             raise ArtefactError(
-                f"{folder}: the encoder gives {given[0]} views of {given[1:]} numbers, the head reads "
-                f"{len(head.landmarks)} of {head.landmarks.shape[-1]}. Train the model again.",
+                f"{folder}: the encoder gives {graph.widths}, the head reads {', '.join(needed) or 'nothing'} of "
+                f"{head.landmarks.shape[-1]} numbers. Train the model again.",
                 code="bad_arrays",
             )
         return cls(graph, head)
@@ -161,15 +160,15 @@ def fit(
     progress: Progress = silent,
 ) -> Scorer:
     """Embed the examples and learn a head on what the encoder sees."""
-    graph = _open_graph(recipe)
-    return ProbeScorer(graph, _fit_head(_see(graph, examples.texts, progress), examples.targets, recipe))
+    graph = open_graph(recipe)
+    return ProbeScorer(graph, _fit_head(see(graph, examples.texts, recipe, progress), examples.targets, recipe))
 
 
 def score_out_of_fold(
     examples: Examples, recipe: Recipe, folds: Sequence[IntArray], *, progress: Progress = silent
 ) -> Probs:
     """Scores of every example by a head that never saw its fold; the frozen encoder reads each text once."""
-    seen = _see(_open_graph(recipe), examples.texts, progress)
+    seen = see(open_graph(recipe), examples.texts, recipe, progress)
     probs = np.zeros(examples.targets.shape, dtype=np.float32)
     everything = np.arange(len(examples))
     for done, held_out in enumerate(folds):
@@ -179,11 +178,6 @@ def score_out_of_fold(
         probs[held_out] = sigmoid(head.logits(seen.take(held_out)))
     progress("folds", len(folds), len(folds))
     return probs
-
-
-def views_of(graph: TextGraph) -> tuple[str, ...]:
-    """The outputs of an encoder graph that a probe reads."""
-    return tuple(view for view in VIEWS if view in graph.widths)
 
 
 def _fit_head(seen: Seen, targets: Targets, recipe: Recipe) -> ProbeHead:
@@ -257,8 +251,9 @@ def _gaussians(left: NDArray[Real], right: NDArray[Real], gamma: float) -> NDArr
     return total
 
 
-def _see(graph: TextGraph, texts: Sequence[str], progress: Progress) -> Seen:
-    names = views_of(graph)
+def see(graph: TextGraph, texts: Sequence[str], recipe: Recipe, progress: Progress = silent) -> Seen:
+    """Read texts as the recipe wants them read."""
+    names = _views(graph, recipe)
     views = np.zeros((len(names), len(texts), graph.widths[names[0]]), dtype=np.float32)
     ids: list[Sequence[int]] = []
     for start in range(0, len(texts), EMBED_AT_ONCE):
@@ -270,7 +265,13 @@ def _see(graph: TextGraph, texts: Sequence[str], progress: Progress) -> Seen:
     return Seen(views, ids)
 
 
-def _open_graph(recipe: Recipe) -> TextGraph:
+def _views(graph: TextGraph, recipe: Recipe) -> tuple[str, ...]:
+    """The outputs of an encoder graph that the recipe reads."""
+    return VIEWS if recipe.middle and "middle" in graph.widths else VIEWS[:1]
+
+
+def open_graph(recipe: Recipe) -> TextGraph:
+    """The recipe's encoder as a graph that was tried out; raises UsageError or ArtefactError."""
     folder = resolve(recipe.encoder)
     graph = TextGraph(folder.path if folder.is_onnx else _converted(folder), recipe.max_tokens)
     if "embedding" not in graph.widths:
@@ -285,10 +286,10 @@ def _open_graph(recipe: Recipe) -> TextGraph:
             f"The encoder {recipe.encoder!r} cannot read max_tokens = {recipe.max_tokens} tokens. Set fewer.",
             code="bad_setting",
         ) from error
-    sight = graph.read(["ok"], views_of(graph)).outputs
+    sight = graph.read(["ok"], _views(graph, recipe)).outputs
     if len({view.shape for view in sight}) > 1 or not np.allclose(np.linalg.norm(sight, axis=-1), 1, atol=0.01):
         raise ArtefactError(
-            f"{folder.path} gives {', '.join(views_of(graph))} of unlike widths, or not of length 1. "
+            f"{folder.path} gives {', '.join(_views(graph, recipe))} of unlike widths, or not of length 1. "
             "Export the encoder with vectors that are normalised.",
             code="bad_graph",
         )

@@ -16,7 +16,7 @@ from tagdesk.errors import UsageError
 from tagdesk.policy import parse_objective
 
 KINDS = ("probe", "linear", "transformer")
-_WORDS = {int: "a whole number", float: "a number", str: "a text"}
+_WORDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
 
 
 def _setting(
@@ -54,6 +54,7 @@ class Recipe:
     max_tokens: int = _setting(256, "probe", "transformer", low=8, high=8192)
     strength: float = _setting(20.0, "linear", low=1e-6)  # C of the logistic regression: inverse regularisation
     # frozen encoder: kernel ridge regression on embeddings and word pieces; chosen by benchmarks/probe.py
+    middle: bool = _setting(True, "probe")  # read the layer two thirds up as well, where the encoder gives it
     gamma: float = _setting(1.0, "probe", low=1e-3, high=100)  # of the Gaussian kernel: exp(-gamma * squared distance)
     words: float = _setting(
         1.0, "probe", low=0, high=100
@@ -172,6 +173,8 @@ def _parsed(name: str, value: Any, kind: type) -> Any:
             return int(value)
         if kind is float and isinstance(value, str | int | float) and not isinstance(value, bool):
             return float(value)
+        if kind is bool and str(value).lower() in {"true", "false"}:
+            return str(value).lower() == "true"
         if kind is str and isinstance(value, str):
             return value
     except (ValueError, OverflowError):
