@@ -10,6 +10,7 @@ import numpy as np
 
 from tagdesk.model import Model, find_model
 from tagdesk.report import report_folder
+from tagdesk.report.markdown import plain
 
 FIGURES = {
     "exact_match": "Exact match",
@@ -72,7 +73,7 @@ def markdown(facts: dict[str, Any]) -> str:
         ),
         "",
         f"- Kind: {facts['kind']}, {facts['megabytes']} MB, in `{facts['path']}`",
-        f"- Recipe: {', '.join(f'{key} {value}' for key, value in recipe.items()) or 'not known'}",
+        f"- Recipe: {plain(_listed(recipe)) or 'not known'}",
         (
             f"- Trained on: {facts['data']['tickets'] or 'an unknown number of'} tickets "
             f"(fingerprint {facts['data']['fingerprint'] or 'not known'})"
@@ -85,8 +86,8 @@ def markdown(facts: dict[str, Any]) -> str:
     if facts["export"]:
         difference = facts["export"]["difference"]
         lines.append(
-            f"- Exported in {facts['export']['precision']} from {facts['export']['from']}: the same labels on "
-            f"{difference['equal_sets']:.1%} of {difference['texts']} texts"
+            f"- Exported in {facts['export']['precision']}: the same labels as the original on "
+            f"{difference['equal_sets']:.1%} of {difference['texts']:,} texts"
         )
     lines += ["", "## What it is worth", "", *_worth(facts)]
     lines += ["", "## Categories", "", *_categories(facts)]
@@ -105,7 +106,7 @@ _LIMITS = [
 def _worth(facts: dict[str, Any]) -> list[str]:
     if not facts["figures"]:
         return ["No report lies beside the model."]
-    measured = ", ".join(f"{key}: {value}" for key, value in (facts["measured"] or {}).items())
+    measured = plain(_listed(facts["measured"] or {}))
     rows = [f"| {title} | {_number(facts['figures'][key])} |" for key, title in FIGURES.items()]
     return [f"Measured ({measured}).", "", "| figure | value |", "|---|---|", *rows]
 
@@ -115,9 +116,13 @@ def _categories(facts: dict[str, Any]) -> list[str]:
     for label in facts["labels"]:
         figures = label["figures"] or {}
         values = [figures.get(key) for key in ("precision", "recall", "f1")]
-        cells = [label["name"].replace("|", "\\|"), _number(label["suggest"]), _number(label["automate"])]
+        cells = [plain(label["name"]), _number(label["suggest"]), _number(label["automate"])]
         rows.append("| " + " | ".join([*cells, *map(_number, values)]) + " |")
-    described = [f"- **{label['name']}**: {label['description']}" for label in facts["labels"] if label["description"]]
+    described = [
+        f"- **{plain(label['name'])}**: {plain(label['description'])}"
+        for label in facts["labels"]
+        if label["description"]
+    ]
     return [*rows, "", *described] if described else rows
 
 
@@ -125,9 +130,16 @@ def _report(folder: Path) -> dict[str, Any] | None:
     """The report beside the folder; a card does without one that is missing or damaged."""
     try:
         report = json.loads((report_folder(folder) / "report.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        figures = [report[key] for key in FIGURES]
+        figures += [label[key] for label in report["per_label"].values() for key in ("precision", "recall", "f1")]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
-    return report if isinstance(report, dict) else None
+    is_whole = all(figure is None or isinstance(figure, int | float) for figure in figures)
+    return report if is_whole and isinstance(report.get("about"), dict) else None
+
+
+def _listed(values: dict[str, Any]) -> str:
+    return ", ".join(f"{key}: {value}" for key, value in values.items())
 
 
 def _finite(threshold: float) -> float | None:

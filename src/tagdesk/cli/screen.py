@@ -104,7 +104,7 @@ def print_report(report: Worth) -> None:
     from tagdesk.report import overall_rows, summary  # noqa: PLC0415 - predict does without it
 
     console = out()
-    console.print(Text(visible(summary(report))))
+    console.print(Text(visible(re.sub(r"\\(\W|_)", r"\1", summary(report)))))  # words for Markdown, which escapes
     if not report.n_labelled:
         return
     console.print(figures_table(overall_rows(report)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 from tagdesk.cli import options, reading, screen
 from tagdesk.dataset import Columns, File, ReadResult, RejectsWriter
+from tagdesk.dataset.repeats import Texts, find_leak
 from tagdesk.errors import InputError, UsageError
 from tagdesk.report import report_folder, write_report
 from tagdesk.scorers import Recipe, named_recipes
@@ -56,6 +58,7 @@ def train(
         reading.read(File(path, columns, encoding, delimiter, file_format)) if path else _NONE
         for path in (file, validation, test)
     ]
+    _warn_of_leaks(parts[0], {path: part for path, part in zip((validation, test), parts[1:], strict=True) if path})
     with screen.progress() as report:
         trained = train_model(
             parts[0].tickets,
@@ -139,6 +142,18 @@ def _write_report(trained: Trained, folder: Path, file: Path) -> None:
         title="What the model is worth",
         about=about,
     )
+
+
+def _warn_of_leaks(train: ReadResult, others: Mapping[Path, ReadResult]) -> None:
+    """Say on stderr how many tickets to learn from also stand in the files to measure on."""
+    texts = Texts.of(train.accepted) if others else None
+    for path, part in others.items():
+        leak = find_leak(texts, Texts.of(part.accepted), str(path)) if texts else None
+        if leak:
+            screen.note(
+                f"warning: {leak.exact:,} of the tickets to learn from also stand in {path}, {leak.near:,} nearly. "
+                "Figures measured on such tickets are too good."
+            )
 
 
 def _keep_rejects(folder: Path, read: ReadResult) -> None:

@@ -56,8 +56,8 @@ def overall_rows(report: Report) -> list[Row]:
 def markdown(report: Report, title: str, about: Mapping[str, str], pictures: Sequence[str]) -> str:
     """The whole report as Markdown, with links to pictures that lie beside it."""
     parts = [
-        f"# {_plain(title)}",
-        "\n".join(f"- {_plain(key)}: {_plain(value)}" for key, value in about.items()),
+        f"# {plain(title)}",
+        "\n".join(f"- {plain(key)}: {plain(value)}" for key, value in about.items()),
         summary(report),
         "## Overall",
         _table(
@@ -109,12 +109,12 @@ def _extremes(report: Report) -> str:
     if len(known) < 2:
         return ""
     (most, best), (least, worst) = max(known), min(known)
-    return f"{_plain(best)} is recognised best (F1 {most:.2f}), {_plain(worst)} worst (F1 {least:.2f})."
+    return f"{plain(best)} is recognised best (F1 {most:.2f}), {plain(worst)} worst (F1 {least:.2f})."
 
 
 def _thin_ice(report: Report) -> str:
     """The labels of which too few tickets were seen."""
-    rare = [_plain(name) for name, label in report.per_label.items() if label.support < _FEW]
+    rare = [plain(name) for name, label in report.per_label.items() if label.support < _FEW]
     if not rare:
         return ""
     if len(rare) > _MOST_NAMES:
@@ -140,7 +140,7 @@ def _labels(report: Report) -> str:
         head,
         [
             (
-                _plain(name),
+                plain(name),
                 f"{label.support:,}",
                 f"{label.predicted:,}",
                 _number(label.precision),
@@ -161,7 +161,7 @@ def _links(pictures: Sequence[str], *wanted: str) -> str:
 def _pairs(pairs: Sequence[Pair], head: tuple[str, str], nothing: str) -> str:
     if not pairs:
         return nothing
-    rows = [(_plain(pair.first), _plain(pair.second), f"{pair.tickets:,}") for pair in pairs[:_MOST_PAIRS]]
+    rows = [(plain(pair.first), plain(pair.second), f"{pair.tickets:,}") for pair in pairs[:_MOST_PAIRS]]
     more = f"\n\n{len(pairs) - _MOST_PAIRS:,} more pairs occur." if len(pairs) > _MOST_PAIRS else ""
     return _table((*head, "tickets"), rows) + more
 
@@ -205,6 +205,6 @@ def _listed(words: Sequence[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """The text as Markdown shows it unchanged, on one line."""
     return re.sub(r"([\\`*_{}\[\]<>#|~$&!])", r"\\\1", " ".join(text.split()))
