@@ -43,7 +43,7 @@ from tagdesk.train import examples_from, support_taxonomy, train
 
 PILOT = Path(__file__).parents[1] / "data" / "tickets" / "pilot.jsonl"
 RESULTS = Path(__file__).parent / "results"
-HALF = ".half"  # what `quantise` calls the float16 copy of a matrix
+PARTS = ("int8", "scale", "shape")  # what `quantise` makes of a matrix
 Method = Callable[[Path, Path], None]
 
 
@@ -182,7 +182,7 @@ def _read(folder: Path, model: Model, texts: Sequence[str]) -> _Reading:
     return _Reading(embeddings, probs, given, (1000 * min(opened), 1000 * one, bulk))
 
 
-# The methods. All but float32 keep the table of words as `quantise` does, so that they differ in the matrices alone.
+# The methods. All but float32 keep words and head as `quantise` does, so that they differ in the matrices alone.
 
 
 def as_it_is(source: Path, out: Path) -> None:
@@ -208,6 +208,16 @@ def unfolded(group: int | None) -> Method:
         _save(model, [*nodes, *model.graph.node], out)
 
     return make
+
+
+def halves(source: Path, out: Path) -> None:
+    """Matrices in float16, unfolded to float32 when the graph is opened."""
+    model, matrices = _words_only(source)
+    nodes = []
+    for name, matrix in matrices.items():
+        model.graph.initializer.append(numpy_helper.from_array(matrix.astype(np.float16), f"{name}.half"))
+        nodes.append(helper.make_node("Cast", [f"{name}.half"], [name], to=onnx.TensorProto.FLOAT))
+    _save(model, [*nodes, *model.graph.node], out)
 
 
 def blocks(group: int, accuracy: int) -> Method:
@@ -253,22 +263,24 @@ def dynamic(weights: QuantType, *, reduced: bool) -> Method:
 
 
 def _words_only(source: Path) -> tuple[onnx.ModelProto, dict[str, NDArray[np.float32]]]:
-    """The graph with its table of words in int8 and without its matrices, which come apart."""
+    """The graph with words and head as `quantise` keeps them and without its other matrices, which come apart."""
     with tempfile.NamedTemporaryFile(suffix=".onnx") as file:
         quantise(source, Path(file.name))
         model = onnx.load(file.name)
-    halves = {tensor.name for tensor in model.graph.initializer if tensor.name.endswith(HALF)}
-    kept = [tensor for tensor in model.graph.initializer if tensor.name not in halves]
-    nodes = [node for node in model.graph.node if node.op_type != "Cast" or node.input[0] not in halves]
+    whole = {tensor.name: numpy_helper.to_array(tensor) for tensor in onnx.load(source).graph.initializer}
+    names = {output for node in model.graph.node for output in node.output if output in whole}
+    parts = {f"{name}.{part}" for name in names for part in PARTS}
+    names = {name for name in names if f"{name}.int8" in {tensor.name for tensor in model.graph.initializer}}
+    made = names | {f"{name}.{part}" for name in names for part in ("float", "groups")}
+    nodes = [node for node in model.graph.node if node.output[0] not in made]
+    kept = [tensor for tensor in model.graph.initializer if tensor.name not in parts]
+    used = {name for node in nodes if node.op_type == "MatMul" for name in node.input}
     del model.graph.initializer[:], model.graph.node[:]
     model.graph.node.extend(nodes)
-    whole = {tensor.name: numpy_helper.to_array(tensor) for tensor in onnx.load(source).graph.initializer}
-    used = {node.input[1] for node in nodes if node.op_type == "MatMul"}
-    matrices = {name.removesuffix(HALF): whole[name.removesuffix(HALF)] for name in halves}
     model.graph.initializer.extend(
-        [*kept, *(numpy_helper.from_array(array, name) for name, array in matrices.items() if name not in used)]
+        [*kept, *(numpy_helper.from_array(whole[name], name) for name in sorted(names - used))]
     )
-    return model, {name: array for name, array in matrices.items() if name in used}
+    return model, {name: whole[name] for name in sorted(names & used)}
 
 
 def _in_groups(matrix: NDArray[np.float32], group: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
@@ -288,9 +300,9 @@ def _save(model: onnx.ModelProto, nodes: list[onnx.NodeProto], out: Path) -> Non
 
 METHODS: dict[str, Method] = {
     "float32": as_it_is,
-    "**float16 matrices** (chosen)": quantise,
+    "float16, unfolded when opened": halves,
     "int8, a scale per column, unfolded when opened": unfolded(None),
-    "int8, a scale per 32 numbers, unfolded when opened": unfolded(32),
+    "**int8, a scale per 32 numbers, unfolded when opened** (chosen)": quantise,
     "MatMulNBits, per 32, multiplied in float32": blocks(32, 0),
     "MatMulNBits, per 128, multiplied in float32": blocks(128, 0),
     "MatMulNBits, per 32, multiplied in int8": blocks(32, 4),
