@@ -9,7 +9,7 @@ import typer
 
 from tagdesk.cli import options, reading, screen
 from tagdesk.dataset import Columns, File
-from tagdesk.errors import UsageError
+from tagdesk.errors import InputError, UsageError
 from tagdesk.model import STARTER, Model, find_model, list_models, read_manifest
 
 LARGEST_CHECK = 5000  # texts on which an export is compared; more tell nothing new
@@ -67,10 +67,8 @@ def export_model(
 
     if precision not in TOLERANCES:
         raise UsageError(f"--precision {precision}: expected {' or '.join(TOLERANCES)}.", code="bad_setting")
-    texts: list[str] = []
-    if file is not None:
-        columns = Columns(text=text_column, labels="", id="", unit="", time="")
-        texts = [ticket.text for ticket in reading.read(File(file, columns)).tickets][:LARGEST_CHECK]
+    reading.refuse_folder(out)
+    texts = _texts(file, text_column) if file else []
     with exported(Model.load(model, models=root), precision, texts) as (graph, difference):
         saved = graph.save(out)
     if as_json:
@@ -89,6 +87,17 @@ def export_model(
 
 
 COMMANDS = {"models": models, "card": card, "export": export_model}
+
+
+def _texts(file: Path, text_column: str | None) -> list[str]:
+    """The texts to compare on; raises InputError where there are none."""
+    columns = Columns(text=text_column, labels="", id="", unit="", time="")
+    texts = [ticket.text for ticket in reading.read(File(file, columns)).tickets][:LARGEST_CHECK]
+    if not texts:
+        raise InputError(
+            f"{file} holds no ticket to compare on. Name another file, or leave out --check.", code="empty"
+        )
+    return texts
 
 
 def _encoder(origin: object) -> str:
