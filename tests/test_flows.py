@@ -34,7 +34,7 @@ def test_a_newcomer_labels_real_tickets_with_one_command(tmp_path: Path) -> None
     assert {row["decision"] for row in labelled} <= {"none", "suggest", "automate"}
 
 
-def test_a_team_trains_on_its_own_categories_and_learns_what_the_model_is_worth(encoder: Path, tmp_path: Path) -> None:
+def test_a_team_trains_on_its_own_categories_and_learns_what_the_model_is_worth(tmp_path: Path) -> None:
     """Check, split, train, evaluate, card: labels that the product has never heard of, and no line of code."""
     words = {
         "Meter Reading": "meter reading counter kWh",

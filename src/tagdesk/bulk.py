@@ -15,7 +15,7 @@ from tagdesk.policy import Policy
 from tagdesk.prediction import Decision, Prediction
 from tagdesk.scorers.base import Progress, silent
 
-AT_ONCE = 512  # rows in memory
+AT_ONCE = 128  # rows in memory
 LABELS, DECISION, FLAGS, MODEL = "predicted_labels", "decision", "flags", "model"
 SCORE = "score: "
 
@@ -59,7 +59,7 @@ def classify(
     has one of these names and is not from an earlier result.
     """
     without_label = flagged = 0
-    left_out: dict[str, None] = {}
+    left_out: set[str] = set()
     scores = [SCORE + name for name in model.taxonomy.names]
     types = {LABELS: list, DECISION: str, FLAGS: list, MODEL: str} | dict.fromkeys(scores, float)
     with source.open() as rows:
@@ -72,12 +72,11 @@ def classify(
             for batch in _batches(rows, rejects):
                 predictions = model.predict([row.ticket.text for row in batch], policy=policy)
                 for row, prediction in zip(batch, predictions, strict=True):
-                    flags = tuple(dict.fromkeys((*row.flags, *prediction.flags)))
-                    values = {field: _plain(row.raw.get(field)) for field in kept}
-                    writer.write(values | _cells(prediction, flags))
-                    left_out |= dict.fromkeys(row.raw.keys() - known)
+                    cells = _cells(row, prediction)
+                    writer.write({field: _plain(row.raw.get(field)) for field in kept} | cells)
+                    left_out |= row.raw.keys() - known
                     without_label += not prediction.labels
-                    flagged += bool(flags)
+                    flagged += bool(cells[FLAGS])
                 progress("rows", round(rows.share * 1000), 1000)
         return Summary(
             read=rows.read,
@@ -125,12 +124,13 @@ def _plain(value: object) -> object:
     return value.replace("\0", "") if isinstance(value, str) else value
 
 
-def _cells(prediction: Prediction, flags: Sequence[str]) -> dict[str, object]:
+def _cells(row: Accepted, prediction: Prediction) -> dict[str, object]:
+    """What is added to a row; its flags are those of the original text and those of the model."""
     strongest = max(prediction.decisions.values(), default=Decision.NONE)
     cells: dict[str, object] = {
         LABELS: list(prediction.labels),
         DECISION: strongest.word,
-        FLAGS: list(flags),
+        FLAGS: list(dict.fromkeys((*row.flags, *prediction.flags))),
         MODEL: prediction.model,
     }
     return cells | {SCORE + name: round(score, 6) for name, score in prediction.scores.items()}

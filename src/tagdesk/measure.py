@@ -19,7 +19,7 @@ from tagdesk.taxonomy import Taxonomy
 from tagdesk.text import check_text
 from tagdesk.ticket import Ticket
 
-AT_ONCE = 512  # tickets between two steps of the progress
+AT_ONCE = 128  # tickets between two steps of the progress
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ def models(
         screen.print_json([{"name": name} | manifest.to_dict() for name, manifest in found])
         return
     rows = [
-        (manifest.id, name, manifest.kind, str(manifest.origin.get("tickets") or "-"), _encoder(manifest.origin))
+        (manifest.id, name, manifest.kind, manifest.origin.get("tickets"), _encoder(manifest.origin))
         for name, manifest in found
     ]
     screen.out().print(screen.plain_table(["id", "name or folder", "kind", "tickets", "encoder"], rows))

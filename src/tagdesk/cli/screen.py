@@ -108,7 +108,7 @@ def print_report(report: Worth) -> None:
     if not report.n_labelled:
         return
     console.print(figures_table(overall_rows(report)))
-    columns = ["label", "precision", "recall", "F1", "average precision", "ECE", "tickets"]
+    columns = ["label", "precision", "recall", "F1", "AP", "ECE", "tickets"]
     rows = [
         (name, f.precision, f.recall, f.f1, f.average_precision, f.ece, f.support)
         for name, f in report.per_label.items()
@@ -120,7 +120,7 @@ def plain_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
     """A table of plain values; numbers stand to the right."""
     table = Table()
     for index, column in enumerate(columns):
-        numbers = bool(rows) and all(isinstance(row[index], int | float) for row in rows)
+        numbers = bool(rows) and all(isinstance(row[index], int | float | None) for row in rows)
         table.add_column(column, justify="right" if numbers else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(_shown(value)) for value in row))

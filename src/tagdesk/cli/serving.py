@@ -18,7 +18,7 @@ from tagdesk.text import check_text
 
 MOST_LINES = 10_000  # of stdin that are read as tickets; files are for more
 MOST_SHOWN = 1_000  # tickets in a table; more are for a file
-AT_ONCE = 512  # tickets between two steps of the progress bar
+AT_ONCE = 128  # tickets between two steps of the progress bar
 
 
 def predict(
