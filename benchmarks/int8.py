@@ -36,7 +36,7 @@ from tagdesk.policy.objective import parse_objective
 from tagdesk.policy.thresholds import best
 from tagdesk.prediction import Decision
 from tagdesk.scorers import named_recipes
-from tagdesk.scorers.onnx import sigmoid
+from tagdesk.scorers.base import sigmoid
 from tagdesk.scorers.probe import ProbeScorer
 from tagdesk.ticket import Ticket
 from tagdesk.train import examples_from, support_taxonomy, train

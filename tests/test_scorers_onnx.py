@@ -10,7 +10,8 @@ from onnx import numpy_helper
 
 import tiny
 from tagdesk.errors import ArtefactError
-from tagdesk.scorers.onnx import OnnxScorer, read_max_tokens, sigmoid, write_settings
+from tagdesk.scorers.base import sigmoid
+from tagdesk.scorers.onnx import OnnxScorer, read_max_tokens, write_settings
 
 
 def test_scores_are_the_sigmoid_of_the_graphs_logits(tmp_path: Path) -> None:

@@ -59,7 +59,8 @@ class LabelSets:
         shares = np.exp(logs - logs.max(axis=1, keepdims=True, initial=0.0))
         shares /= shares.sum(axis=1, keepdims=True)
         together = (1 - self.novelty) * (shares @ self.sets) + self.novelty * probs
-        return np.clip(together, 0, 1).astype(np.float32)
+        corrected: Probs = np.clip(together, 0, 1).astype(np.float32)
+        return corrected
 
     def to_dict(self, names: Sequence[str]) -> dict[str, Any]:
         """The sets as `calibration.json` holds them, by the labels' names."""

@@ -19,32 +19,6 @@ GROUP = 32  # neighbouring numbers that share a scale
 LARGEST_HALF = float(np.finfo(np.float16).max)
 
 
-def add_head(source: Path, weights: NDArray[np.float32], bias: NDArray[np.float32], out: Path) -> None:
-    """Write the graph with `logits` (tickets, labels) = embedding @ weights + bias as its first output.
-
-    Args:
-        source: a graph with an output `embedding` (tickets, width).
-        weights: (width, labels).
-        bias: (labels,).
-        out: the file to write; it may be the source.
-    """
-    from onnx import TensorProto, helper, load, numpy_helper, save  # noqa: PLC0415 - slow to import
-
-    model = load(source)
-    graph = model.graph
-    for name, value in (("weight", weights), ("bias", bias)):
-        array = np.ascontiguousarray(value, dtype=np.float32)
-        graph.initializer.append(numpy_helper.from_array(array, f"{HEAD}.{name}"))
-    graph.node.append(
-        helper.make_node("Gemm", ["embedding", f"{HEAD}.weight", f"{HEAD}.bias"], ["logits"], name=f"{HEAD}.logits")
-    )
-    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["tickets", len(bias)])
-    outputs = [logits, *graph.output]
-    del graph.output[:]
-    graph.output.extend(outputs)
-    save(model, out)
-
-
 def quantise(source: Path, out: Path) -> None:
     """Write the graph with its table of words and its matrices in int8, and what lies in the head in float16.
 

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import ClassVar, Protocol, Self, TypeAlias, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tagdesk.arrays import BoolArray, FloatArray, IntArray, Probs, Targets
+from tagdesk.errors import ArtefactError
 
 Progress: TypeAlias = Callable[[str, int, int], None]  # what is done, steps done, steps in all
 
@@ -70,6 +72,21 @@ class Scorer(Protocol):
     def open(cls, folder: Path) -> Self:
         """Build the scorer from a folder whose checksums were verified; raises ArtefactError."""
         ...
+
+
+def sigmoid(logits: NDArray[np.float32]) -> Probs:
+    """1 / (1 + exp(-x)), without overflow; raises ArtefactError for what is no finite number.
+
+    >>> sigmoid(np.array([0.0, 800.0, -800.0], dtype=np.float32)).tolist()
+    [0.5, 1.0, 0.0]
+    """
+    if not np.isfinite(logits).all():
+        raise ArtefactError(
+            "The model gives scores that are not finite. Its weights are damaged: train or export it again.",
+            code="model_unhealthy",
+        )
+    small = np.exp(-np.abs(logits))
+    return np.where(logits >= 0, 1 / (1 + small), small / (1 + small)).astype(np.float32)
 
 
 def out_of_fold(

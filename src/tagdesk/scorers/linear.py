@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from tagdesk.arrays import IntArray, Probs
 from tagdesk.errors import ArtefactError, InputError
-from tagdesk.scorers.base import Examples, Progress, Scorer, Scores, out_of_fold, silent
+from tagdesk.scorers.base import Examples, Progress, Scorer, Scores, out_of_fold, sigmoid, silent
 from tagdesk.scorers.head import fit_head
-from tagdesk.scorers.onnx import sigmoid
 from tagdesk.scorers.recipe import Recipe
 
 FILE = "linear.npz"

@@ -8,11 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Self
 
-import numpy as np
-
 from tagdesk.encoders.onnx import TextGraph
 from tagdesk.errors import ArtefactError
-from tagdesk.scorers.base import Scores
+from tagdesk.scorers.base import Scores, sigmoid
 
 FILES = ("model.onnx", "tokenizer.json")
 _LONGEST_SETTINGS = 10_000  # characters; a longer scorer.json is a broken one
@@ -46,16 +44,6 @@ class OnnxScorer:
 
 
 OPENS = OnnxScorer
-
-
-def sigmoid(logits: np.typing.NDArray[np.float32]) -> np.typing.NDArray[np.float32]:
-    """1 / (1 + exp(-x)), without overflow.
-
-    >>> sigmoid(np.array([0.0, 800.0, -800.0], dtype=np.float32)).tolist()
-    [0.5, 1.0, 0.0]
-    """
-    small = np.exp(-np.abs(logits))
-    return np.where(logits >= 0, 1 / (1 + small), small / (1 + small)).astype(np.float32)
 
 
 def write_settings(folder: Path, *, max_tokens: int) -> None:

@@ -22,10 +22,10 @@ from tagdesk.arrays import FloatArray, IntArray, Probs, Targets
 from tagdesk.encoders import EncoderFolder, resolve
 from tagdesk.encoders.onnx import TextGraph
 from tagdesk.errors import ArtefactError, InputError, MissingExtra, UsageError
-from tagdesk.scorers.base import Examples, Progress, Scorer, Scores, silent
+from tagdesk.scorers.base import Examples, Progress, Scorer, Scores, sigmoid, silent
 from tagdesk.scorers.lexicon import Lexicon
 from tagdesk.scorers.linear import read_arrays
-from tagdesk.scorers.onnx import FILES, read_max_tokens, sigmoid, write_settings
+from tagdesk.scorers.onnx import FILES, read_max_tokens, write_settings
 from tagdesk.scorers.recipe import Recipe
 
 Real = TypeVar("Real", np.float32, np.float64)

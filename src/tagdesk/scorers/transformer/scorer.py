@@ -16,8 +16,8 @@ from torch import Tensor
 
 from tagdesk.encoders.tokens import TextTokenizer
 from tagdesk.errors import ArtefactError
-from tagdesk.scorers.base import Scores
-from tagdesk.scorers.onnx import read_max_tokens, sigmoid
+from tagdesk.scorers.base import Scores, sigmoid
+from tagdesk.scorers.onnx import read_max_tokens
 from tagdesk.scorers.transformer.network import (
     Network,
     PooledEncoder,
