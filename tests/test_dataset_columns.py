@@ -111,3 +111,17 @@ def test_t9_nul_goes_and_leaves_a_flag() -> None:
     ticket, flags = LAYOUT.ticket({"text": "abc\0def"}, 1)
     assert ticket.text == "abcdef"
     assert flags == ("control_characters",)
+
+
+def test_several_columns_make_the_text_in_the_order_given() -> None:
+    layout = lay_out(Columns(text="Title + message"), ["Message", "Title"], "f.csv")
+    assert layout.text == ("Title", "Message")
+
+
+def test_a_column_that_is_called_so_wins_over_several() -> None:
+    assert lay_out(Columns(text="a+b"), ["a+b", "a", "b"], "f.csv").text == ("a+b",)
+
+
+def test_each_of_several_columns_is_insisted_on() -> None:
+    with pytest.raises(InputError, match="no column 'c'"):
+        lay_out(Columns(text="a+c"), ["a", "b"], "f.csv")

@@ -23,7 +23,10 @@ Force: TypeAlias = Annotated[bool, typer.Option("--force", "-f", help="Overwrite
 Seed: TypeAlias = Annotated[int, typer.Option("--seed", help="The same seed gives the same result.", min=0)]
 TicketFile: TypeAlias = Annotated[Path, typer.Argument(help="Tickets: CSV, TSV, JSONL or Parquet.", metavar="FILE")]
 TextColumn: TypeAlias = Annotated[
-    str | None, typer.Option("--text-column", help="The column that holds the text; else text, or subject and body.")
+    str | None,
+    typer.Option(
+        "--text-column", help="The column of the text, or Title+Message for two; else text, or subject and body."
+    ),
 ]
 LabelsColumn: TypeAlias = Annotated[
     str | None, typer.Option("--labels-column", help="The column that holds the labels; else labels, or categories.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from tagdesk.dataset.labels import label_set, parse_labels
 from tagdesk.dataset.rows import Flaw
@@ -21,7 +21,8 @@ class Columns:
     """The names of the columns to read.
 
     None finds a column by its usual name (`text`, else `subject` and `body`; `labels`, else `categories`; `id`; `unit`;
-    `time`), a name insists on that column, and an empty string leaves the part out.
+    `time`), a name insists on that column, and an empty string leaves the part out. `Title+Message` as the text joins
+    the two columns.
     """
 
     text: str | None = None
@@ -64,6 +65,8 @@ class Layout:
 def lay_out(columns: Columns, names: Sequence[str], source: str) -> Layout:
     """Find the columns among a file's `names`; raises InputError that lists what the file has."""
     _refuse_odd_header(names, source)
+    several = _several(columns.text, names, source)
+    columns = replace(columns, text=None) if several else columns
     given = {field.name: _find(getattr(columns, field.name), names, source) for field in fields(Columns)}
 
     def column(part: str, *usual: str) -> str | None:
@@ -73,7 +76,7 @@ def lay_out(columns: Columns, names: Sequence[str], source: str) -> Layout:
 
     whole = column("text", "text")
     parts = (whole,) if whole else (column("subject", "subject"), column("body", "body"))
-    text = tuple(part for part in parts if part is not None)
+    text = several or tuple(part for part in parts if part is not None)
     if not text:
         raise InputError(
             f"{source}: no column 'text', 'subject' or 'body'. It has: {_listing(names)}. "
@@ -108,6 +111,14 @@ def _refuse_odd_header(names: Sequence[str], source: str) -> None:
             "Rename or delete one.",
             code="duplicate_column",
         )
+
+
+def _several(name: str | None, names: Sequence[str], source: str) -> tuple[str, ...]:
+    """The columns of `Title+Message`, unless one column has that very name; none for a plain name."""
+    if not name or "+" not in name or _match(name, names, source) is not None:
+        return ()
+    found = [_find(part.strip(), names, source) for part in name.split("+")]
+    return tuple(column for column in found if column is not None)
 
 
 def _find(name: str | None, names: Sequence[str], source: str) -> str | None:
