@@ -42,8 +42,8 @@ def run(arguments: list[str]) -> int:
         if result == INTERRUPTED:  # typer's answer to Ctrl-C
             raise KeyboardInterrupt  # noqa: TRY301 - it ends like one during start-up
         sys.stdout.flush()
-    except BrokenPipeError:
-        _leave(sys.stdout)  # nobody reads on: no complaint
+    except (BrokenPipeError, SystemExit):  # the latter is what typer makes of the former
+        _leave(sys.__stdout__)  # nobody reads on: no complaint
         return 0
     except BaseException as error:  # noqa: BLE001 - the last line of defence: one line instead of a traceback
         return _end(error, debug=debug)
