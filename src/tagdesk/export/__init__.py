@@ -148,6 +148,6 @@ def _refuse_if_different(found: Difference, allowed: Tolerance, precision: Preci
         raise Refused(
             f"The {precision} graph decides differently: {found.equal_sets:.2%} of {found.texts} texts get the same "
             f"labels (expected {allowed.equal_sets:.0%}), and a score changes by {found.largest_change:.3f} (at most "
-            f"{allowed.largest_change:g}). Export as fp32, or report what encoder this is.",
+            f"{allowed.largest_change:g}). Export as fp32, or train longer: its scores lie close to the thresholds.",
             code="export_differs",
         )
