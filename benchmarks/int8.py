@@ -9,11 +9,12 @@ python benchmarks/int8.py --data FOLDER_WITH_MESSAGES
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
@@ -106,7 +107,7 @@ class _Reading:
 
 
 def main() -> None:
-    """Measure every method and write benchmarks/results/int8.md."""
+    """Measure every method and write benchmarks/results/int8.json and int8.md."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="the folder with messages/*.csv")
     parser.add_argument("--texts", type=int, default=2000)
@@ -117,13 +118,16 @@ def main() -> None:
     model = train(read_tickets(PILOT).tickets, recipe, taxonomy=support_taxonomy()).model
     heads = ("MB", "lowest cosine", "largest change", "same labels", "linear", "F1", "open ms", "one ms", "per s")
     lines = [" | ".join((f"{len(texts)} messages", *heads)), "|".join(["---"] * (1 + len(heads)))]
+    rows = []
     for row in measured(model, texts, targets):
+        rows.append(asdict(row))
         size = f"{row.megabytes:.1f} | {row.cosine:.4f} | {row.largest_change:.3f}"
         equal = f"{row.equal_sets:.2%} | {row.equal_linear:.2%}"
         speed = f"{row.open_ms:.0f} | {row.one_ms:.1f} | {row.bulk_per_second:.0f}"
         lines.append(f"{row.name} | {size} | {equal} | {row.f1_macro:+.4f} | {speed}")
         print(lines[-1], flush=True)
     RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "int8.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     (RESULTS / "int8.md").write_text("".join(f"| {line} |\n" for line in lines), encoding="utf-8")
 
 
