@@ -1,7 +1,7 @@
 """Trains every recipe on the 1,000 public reference tickets and prints its figures beside the published ones.
 
 The tickets are those of A-nnaM/customer-support-classification at 7222a2c (MIT by its README), split 600/200/200 into
-train.csv, validation.csv and test.csv with columns text,labels. Nothing is chosen on test.csv: recipes are compared by
+train.csv, validation.csv and test.csv with columns text,labels. No default is set by test.csv: recipes are compared by
 their out-of-fold figures on the training part, printed as `own estimate`.
 """
 
