@@ -143,7 +143,7 @@ def test_unknown_method_names_the_known_ones():
 def test_arrays_that_do_not_fit_are_a_programmers_mistake():
     with pytest.raises(ValueError, match="expected"):
         fit(np.zeros((3, 2), dtype=np.bool_), np.zeros((3, 1), dtype=np.float32))
-    with pytest.raises(ValueError, match="2 labels"):
+    with pytest.raises(ValueError, match="2 columns"):
         Calibration.identity(2).apply(np.zeros((3, 1), dtype=np.float32))
 
 

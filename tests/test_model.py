@@ -182,8 +182,8 @@ def test_models_are_listed_newest_first_and_what_is_none_is_passed_over(
     assert list_models(tmp_path / "file") == []
 
 
-def test_calibration_for_other_labels_is_a_programmers_mistake(models: dict[str, Model]) -> None:
-    with pytest.raises(ValueError, match="calibration of 2 labels"):
+def test_calibration_for_other_labels_is_refused(models: dict[str, Model]) -> None:
+    with pytest.raises(ArtefactError, match="the calibration takes 2"):
         replace(models["linear"], calibration=Calibration.identity(2)).judge([TEXT])
 
 

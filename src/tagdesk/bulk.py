@@ -17,6 +17,7 @@ from tagdesk.scorers.base import Progress, silent
 
 AT_ONCE = 128  # rows in memory
 LABELS, DECISION, FLAGS, MODEL = "predicted_labels", "decision", "flags", "model"
+SCOPE = "out_of_scope"
 SCORE = "score: "
 
 
@@ -54,13 +55,15 @@ def classify(
     """Label every row of a file; memory stays the same however long it is.
 
     The result holds the columns of the source, then `predicted_labels`, `decision` (the strongest of any label),
-    `flags`, `model` and one `score: <label>` for each label; those of an earlier result are replaced. It appears whole,
+    `flags`, `model`, one `score: <label>` for each label, and where the model has learned it `out_of_scope`, the
+    probability that no label applies; those of an earlier result are replaced. It appears whole,
     or not at all. Rows that hold no ticket are in `<out>.rejects.jsonl`. Raises UsageError where a column of the source
     has one of these names and is not from an earlier result.
     """
     without_label = flagged = 0
     left_out: set[str] = set()
     scores = [SCORE + name for name in model.taxonomy.names]
+    scores += [SCOPE] if model.knows_scope else []
     types = {LABELS: list, DECISION: str, FLAGS: list, MODEL: str} | dict.fromkeys(scores, float)
     with source.open() as rows:
         kept = _kept(rows.fields, types, source.path)
@@ -133,4 +136,5 @@ def _cells(row: Accepted, prediction: Prediction) -> dict[str, object]:
         FLAGS: list(dict.fromkeys((*row.flags, *prediction.flags))),
         MODEL: prediction.model,
     }
-    return cells | {SCORE + name: round(score, 6) for name, score in prediction.scores.items()}
+    scope = {} if prediction.out_of_scope is None else {SCOPE: round(prediction.out_of_scope, 6)}
+    return cells | {SCORE + name: round(score, 6) for name, score in prediction.scores.items()} | scope

@@ -26,11 +26,13 @@ LARGEST = 1e6  # a slope or an intercept beyond it is a broken file
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """Per label a slope and an intercept for the logit of the raw probability; then labels learn of each other.
+    """Per column a slope and an intercept for the logit of the raw probability; then labels learn of each other.
+
+    The columns are the labels; one more at the end, where the scorer has learned it, is "none of these".
 
     Attributes:
-        slopes: (labels,), above 0, so that the order of tickets within a label never changes.
-        intercepts: (labels,).
+        slopes: (columns,), above 0, so that the order of tickets within a column never changes.
+        intercepts: (columns,).
         method: how they were found: one of `METHODS`.
         sets: which labels go together; None leaves each label to itself.
 
@@ -63,14 +65,14 @@ class Calibration:
         return cls(np.ones(n_labels), np.zeros(n_labels), "none")
 
     def apply(self, probs: Probs) -> Probs:
-        """Calibrated probabilities (tickets, labels); finite for 0 and 1.
+        """Calibrated probabilities (tickets, columns); finite for 0 and 1.
 
         >>> doubtful = Calibration(np.array([0.5]), np.array([0.0]))
         >>> doubtful.apply(np.array([[0.9], [0.5]], dtype=np.float32)).round(2).tolist()
         [[0.75], [0.5]]
         """
         if probs.ndim != 2 or probs.shape[1] != len(self.slopes):
-            raise ValueError(f"Probabilities {probs.shape} for a calibration of {len(self.slopes)} labels.")
+            raise ValueError(f"Probabilities {probs.shape} for a calibration of {len(self.slopes)} columns.")
         changed = (self.slopes != 1) | (self.intercepts != 0)
         calibrated = np.array(probs, dtype=np.float32)
         calibrated[:, changed] = _sigmoid(logit(probs[:, changed]) * self.slopes[changed] + self.intercepts[changed])
@@ -78,24 +80,31 @@ class Calibration:
 
     def to_dict(self, names: Sequence[str]) -> dict[str, Any]:
         """The calibration as `calibration.json` holds it, under the labels' names in order."""
-        rows = zip(names, self.slopes.tolist(), self.intercepts.tolist(), strict=True)
+        curves = [
+            {"slope": slope, "intercept": intercept}
+            for slope, intercept in zip(self.slopes.tolist(), self.intercepts.tolist(), strict=True)
+        ]
+        none = {"none": curves.pop()} if len(curves) == len(names) + 1 else {}
         return {
             "method": self.method,
-            "labels": {name: {"slope": slope, "intercept": intercept} for name, slope, intercept in rows},
+            "labels": dict(zip(names, curves, strict=True)),
+            **none,
             "sets": self.sets.to_dict(names) if self.sets else None,
         }
 
     @classmethod
     def from_dict(cls, document: Any, names: Sequence[str]) -> Calibration:
         """Read `calibration.json` for a taxonomy of the given names; raises ArtefactError that says what is wrong."""
-        if not isinstance(document, Mapping) or set(document) != {"method", "labels", "sets"}:
-            raise _broken("its keys are not `method`, `labels` and `sets`")
+        if not isinstance(document, Mapping) or set(document) - {"none"} != {"method", "labels", "sets"}:
+            raise _broken("its keys are not `method`, `labels` and `sets`, with or without `none`")
         if document["method"] not in METHODS:
             raise _broken(f"method {document['method']!r} is none of {', '.join(METHODS)}")
         labels = document["labels"]
         if not isinstance(labels, Mapping) or set(labels) != set(names):
             raise _broken("its labels are not exactly those of taxonomy.toml")
         rows = [_slope_and_intercept(name, labels[name]) for name in names]
+        if "none" in document:
+            rows.append(_slope_and_intercept("none", document["none"]))
         try:
             sets = None if document["sets"] is None else LabelSets.from_dict(document["sets"], names)
         except ValueError as error:
@@ -113,7 +122,7 @@ def fit(targets: Targets, probs: Probs, *, method: str = "platt", with_sets: boo
 
     Args:
         targets: (tickets, labels).
-        probs: (tickets, labels), out-of-fold or validation scores.
+        probs: (tickets, columns), out-of-fold or validation scores; one column more than labels is "none of these".
         method: one of `METHODS`; raises UsageError for another.
         with_sets: whether to learn which labels go together.
 
@@ -122,10 +131,12 @@ def fit(targets: Targets, probs: Probs, *, method: str = "platt", with_sets: boo
     """
     if method not in METHODS:
         raise UsageError(f"Calibration {method!r} is unknown. Use one of: {', '.join(METHODS)}.", code="bad_setting")
+    sets = LabelSets.fit(targets) if with_sets else None
+    if targets.ndim == probs.ndim == 2 and probs.shape[1] == targets.shape[1] + 1:
+        targets = with_none(targets)
     if targets.shape != probs.shape or targets.ndim != 2:
         raise ValueError(f"Targets {targets.shape} with probabilities {probs.shape}; expected (tickets, labels) twice.")
     identity = Calibration.identity(targets.shape[1])
-    sets = LabelSets.fit(targets) if with_sets else None
     if method == "none":
         return replace(identity, sets=sets)
     slopes, intercepts, logits = np.array(identity.slopes), np.array(identity.intercepts), logit(probs)
@@ -135,6 +146,20 @@ def fit(targets: Targets, probs: Probs, *, method: str = "platt", with_sets: boo
         log_slope, intercepts[label] = fit_curve(targets[:, label], logits[:, label], common, LABEL_PRIOR)
         slopes[label] = math.exp(log_slope)
     return Calibration(slopes, intercepts, method, sets)
+
+
+def with_none(targets: Targets) -> Targets:
+    """Targets with one more column, "none of these": True for a ticket that carries no label.
+
+    >>> with_none(np.array([[True, False], [False, False]])).tolist()
+    [[True, False, False], [False, False, True]]
+    """
+    return np.column_stack([targets, ~targets.any(axis=1)])
+
+
+def split_none(probs: Probs, n_labels: int) -> tuple[Probs, Probs | None]:
+    """The labels' probabilities (tickets, labels), and those of "none of these", (tickets,), where there are any."""
+    return probs[:, :n_labels], probs[:, n_labels] if probs.shape[1] > n_labels else None
 
 
 def fit_curve(

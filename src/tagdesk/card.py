@@ -43,7 +43,12 @@ def card(name: str | Path, *, models: Path | None = None) -> dict[str, Any]:
         "data": {"tickets": origin.get("tickets"), "fingerprint": origin.get("data")},
         "export": origin.get("export"),
         "libraries": dict(model.manifest.libraries) if model.manifest else {},
-        "policy": {"id": model.policy.id, "objective": model.policy.objective, "fitted_on": model.policy.fitted_on},
+        "policy": {
+            "id": model.policy.id,
+            "objective": model.policy.objective,
+            "fitted_on": model.policy.fitted_on,
+            "out_of_scope": _finite(model.policy.out_of_scope) if model.knows_scope else None,
+        },
         "labels": [
             {
                 "name": label.name,
@@ -83,6 +88,10 @@ def markdown(facts: dict[str, Any]) -> str:
             f"{facts['policy']['fitted_on']} tickets"
         ),
     ]
+    if facts["policy"]["out_of_scope"] is not None:
+        lines.append(
+            f"- Called out of scope, without any label: from a probability of {facts['policy']['out_of_scope']}"
+        )
     if facts["export"]:
         difference = facts["export"]["difference"]
         lines.append(

@@ -52,13 +52,19 @@ class LabelSets:
         return cls(given, float(novel / max(len(targets), 1)))
 
     def apply(self, probs: Probs) -> Probs:
-        """Probabilities (tickets, labels) of labels that know of each other."""
+        """Probabilities of labels that know of each other, of the same shape as the given ones.
+
+        `probs` is (tickets, labels), or has one more column, "none of these", which is the empty set's.
+        """
+        sets = self.sets
+        if probs.shape[1] == sets.shape[1] + 1:
+            sets = np.column_stack([sets, ~sets.any(axis=1)])
         inside = np.clip(probs.astype(np.float64), LEAST, MOST_CERTAIN)
         with_label, without = np.log(inside), np.log1p(-inside)
-        logs: FloatArray = (with_label - without) @ self.sets.T.astype(np.float64)  # the sum over all labels cancels
+        logs: FloatArray = (with_label - without) @ sets.T.astype(np.float64)  # the sum over all labels cancels
         shares = np.exp(logs - logs.max(axis=1, keepdims=True, initial=0.0))
         shares /= shares.sum(axis=1, keepdims=True)
-        together = (1 - self.novelty) * (shares @ self.sets) + self.novelty * probs
+        together = (1 - self.novelty) * (shares @ sets) + self.novelty * probs
         corrected: Probs = np.clip(together, 0, 1).astype(np.float32)
         return corrected
 

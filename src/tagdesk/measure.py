@@ -27,7 +27,8 @@ class Evidence:
     """Tickets that were held out, and what was said of them; arrays are (tickets, labels).
 
     `source` says where they come from: `test`, or `out of fold`, where each ticket was scored, calibrated and decided
-    by a model that had not seen it. `known` is (tickets,), False where nobody labelled the ticket.
+    by a model that had not seen it. The others are (tickets,): `known` is False where nobody labelled the ticket,
+    `none` the probability that it belongs to no label, `refused` whether it was called out of scope.
     """
 
     source: str
@@ -36,10 +37,14 @@ class Evidence:
     probs: Probs
     decided: BoolArray
     known: BoolArray
+    none: Probs | None = None
+    refused: BoolArray | None = None
 
     def report(self, names: Sequence[str], *, seed: int = 0) -> Report:
         """What the evidence says of the model's worth."""
-        return evaluate(self.targets, self.probs, self.decided, names, known=self.known, seed=seed)
+        return evaluate(
+            self.targets, self.probs, self.decided, names, known=self.known, refused=self.refused, seed=seed
+        )
 
 
 def judge_tickets(
@@ -48,14 +53,20 @@ def judge_tickets(
     """What a model says of tickets; raises InputError where one carries a label that the model does not know."""
     examples = examples_from(tickets, model.taxonomy)
     raw, probs = np.zeros((2, *examples.targets.shape), dtype=np.float32)
+    scopes = np.zeros(len(examples), dtype=np.float32)
+    learned = False
     for start in range(0, len(examples), AT_ONCE):
         progress("tickets", start, len(examples))
         part = slice(start, start + AT_ONCE)
         judged = model.judge(examples.texts[part])
         raw[part], probs[part] = judged.raw, judged.probs
-    decided = (policy or model.policy).decide(probs) >= Decision.SUGGEST
+        if judged.none is not None:
+            scopes[part], learned = judged.none, True
+    chosen, none = policy or model.policy, scopes if learned else None
+    decided = chosen.decide(probs, none) >= Decision.SUGGEST
     known = np.array([ticket.is_labelled for ticket in tickets], dtype=np.bool_)
-    return Evidence("test", examples.targets, raw, probs, decided, known)
+    refused = None if none is None else chosen.refuses(none)
+    return Evidence("test", examples.targets, raw, probs, decided, known, none, refused)
 
 
 def examples_from(tickets: Sequence[Ticket], taxonomy: Taxonomy) -> Examples:

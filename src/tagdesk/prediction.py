@@ -26,7 +26,9 @@ class Prediction:
     """The labels, calibrated scores and decisions for one text, and who said so.
 
     `labels` holds the labels that reach "suggest", most probable first. `scores` maps every label of the taxonomy, in
-    its order, to a probability. `flags` says what was unusual about the text (`truncated`, `very_short`, ...).
+    its order, to a probability. `out_of_scope` is the probability that the ticket belongs to no label at all, or None
+    where the model has not learned it; from the policy's cut on the ticket gets the flag `out_of_scope` and no label.
+    The other flags say what was unusual about the text (`truncated`, `very_short`, ...).
 
     >>> p = Prediction("hi", ("A",), {"A": 0.9, "B": 0.1}, {"A": Decision.SUGGEST, "B": Decision.NONE}, "m", "p")
     >>> p.best
@@ -40,6 +42,7 @@ class Prediction:
     model: str
     policy: str
     flags: tuple[str, ...] = ()
+    out_of_scope: float | None = None
 
     @property
     def best(self) -> str:
@@ -53,6 +56,7 @@ class Prediction:
             "labels": list(self.labels),
             "scores": {label: round(score, 6) for label, score in self.scores.items()},
             "decisions": {label: decision.word for label, decision in self.decisions.items()},
+            "out_of_scope": None if self.out_of_scope is None else round(self.out_of_scope, 6),
             "flags": list(self.flags),
             "model": self.model,
             "policy": self.policy,

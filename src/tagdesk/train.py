@@ -13,7 +13,7 @@ import numpy as np
 
 from tagdesk import calibrate, policy
 from tagdesk.arrays import IntArray, Probs, Targets
-from tagdesk.calibrate import Calibration
+from tagdesk.calibrate import Calibration, split_none
 from tagdesk.dataset import stratified_folds
 from tagdesk.errors import InputError
 from tagdesk.evaluate import Report, brier, ece
@@ -26,7 +26,7 @@ from tagdesk.scorers.base import Progress, silent
 from tagdesk.taxonomy import Label, Taxonomy
 from tagdesk.ticket import Ticket
 
-FEWEST = 10  # tickets from which anything can be learned and checked
+FEWEST = 10  # tickets from which anything can be learned and checked; as many without a label teach "none of these"
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +166,9 @@ def _fit(  # noqa: PLR0913, PLR0917 - what to learn from, how, and whom to tell
 ) -> _Fitted:
     if not len(validation) and recipe.folds >= 2:
         folds = stratified_folds(examples.texts, examples.targets, recipe.folds, recipe.seed, units=units)
-        raw = score_out_of_fold(examples, recipe, folds, progress=progress)
-        scorer = fit_scorer(examples, recipe, checkpoint=checkpoint, progress=progress)
+        taught = _taught(examples, like=examples)
+        raw = score_out_of_fold(taught, recipe, folds, progress=progress)
+        scorer = fit_scorer(taught, recipe, checkpoint=checkpoint, progress=progress)
         calibration, thresholds = _judgement(examples.targets, raw, names, recipe)
         return _Fitted(scorer, calibration, thresholds, cross_fitted(examples.targets, raw, folds, names, recipe))
     if not len(validation):
@@ -175,7 +176,13 @@ def _fit(  # noqa: PLR0913, PLR0917 - what to learn from, how, and whom to tell
         part = stratified_folds(examples.texts, examples.targets, share, recipe.seed, units=units)[0]
         validation = examples.take(part)
         examples = examples.take(np.setdiff1d(np.arange(len(examples)), part))
-    scorer = fit_scorer(examples, recipe, validation=validation, checkpoint=checkpoint, progress=progress)
+    scorer = fit_scorer(
+        _taught(examples, like=examples),
+        recipe,
+        validation=_taught(validation, like=examples),
+        checkpoint=checkpoint,
+        progress=progress,
+    )
     raw = scorer.score(validation.texts).probs
     calibration, thresholds = _judgement(validation.targets, raw, names, recipe)
     halves = stratified_folds(validation.texts, validation.targets, 2, recipe.seed)
@@ -183,21 +190,34 @@ def _fit(  # noqa: PLR0913, PLR0917 - what to learn from, how, and whom to tell
     return _Fitted(scorer, calibration, thresholds, evidence)
 
 
+def _taught(examples: Examples, *, like: Examples) -> Examples:
+    """The examples as scorers learn them: "none of these" is one more label, where enough of `like` carry none."""
+    if (~like.targets.any(axis=1)).sum() < FEWEST:
+        return examples
+    return Examples(examples.texts, calibrate.with_none(examples.targets))
+
+
 def _judgement(targets: Targets, raw: Probs, names: Sequence[str], recipe: Recipe) -> tuple[Calibration, Policy]:
     calibration = calibrate.fit(targets, raw, method=recipe.calibration, with_sets=recipe.label_sets)
-    objective = parse_objective(recipe.objective)
-    return calibration, policy.fit(targets, calibration.apply(raw), names, objective)
+    probs, none = split_none(calibration.apply(raw), len(names))
+    return calibration, policy.fit(targets, probs, names, parse_objective(recipe.objective), none=none)
 
 
 def cross_fitted(
     targets: Targets, raw: Probs, folds: Sequence[IntArray], names: Sequence[str], recipe: Recipe
 ) -> Evidence:
     """Each fold calibrated and decided by what the others teach, so that the report flatters nobody."""
-    probs = np.zeros_like(raw)
+    scores = np.zeros_like(raw)
+    probs, none = split_none(scores, len(names))
     decided = np.zeros(targets.shape, dtype=np.bool_)
+    refused = None if none is None else np.zeros(len(targets), dtype=np.bool_)
     for held_out in folds:
         seen = np.setdiff1d(np.arange(len(targets)), held_out)
         calibration, thresholds = _judgement(targets[seen], raw[seen], names, recipe)
-        probs[held_out] = calibration.apply(raw[held_out])
-        decided[held_out] = thresholds.decide(probs[held_out]) >= Decision.SUGGEST
-    return Evidence("out of fold", targets, raw, probs, decided, np.ones(len(targets), dtype=np.bool_))
+        scores[held_out] = calibration.apply(raw[held_out])
+        inside = None if none is None else none[held_out]
+        decided[held_out] = thresholds.decide(probs[held_out], inside) >= Decision.SUGGEST
+        if refused is not None and inside is not None:
+            refused[held_out] = thresholds.refuses(inside)
+    everything = np.ones(len(targets), dtype=np.bool_)
+    return Evidence("out of fold", targets, raw[:, : len(names)], probs, decided, everything, none, refused)

@@ -80,9 +80,11 @@ def labels_cell(prediction: Prediction) -> Text:
     if not prediction.labels:
         best = prediction.best
         guess = f" ({visible(best)} {percent(prediction.scores[best])})" if prediction.scores[best] >= MAYBE else ""
-        cell.append(f"no label{guess}\n", style="dim")
-    if prediction.flags:
-        cell.append(", ".join(prediction.flags) + "\n", style="yellow")
+        refused = "out_of_scope" in prediction.flags and prediction.out_of_scope is not None
+        verdict = f"out of scope {percent(prediction.out_of_scope or 0)}" if refused else "no label"
+        cell.append(f"{verdict}{guess}\n", style="dim")
+    if flags := [flag for flag in prediction.flags if flag != "out_of_scope"]:
+        cell.append(", ".join(flags) + "\n", style="yellow")
     cell.rstrip()
     return cell
 

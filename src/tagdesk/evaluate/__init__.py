@@ -41,6 +41,7 @@ def evaluate(  # noqa: PLR0913 - four arrays with names, then how to resample th
     names: Sequence[str],
     *,
     known: BoolArray | None = None,
+    refused: BoolArray | None = None,
     seed: int = 0,
     resamples: int = 1000,
     confidence: float = 0.95,
@@ -54,6 +55,7 @@ def evaluate(  # noqa: PLR0913 - four arrays with names, then how to resample th
         names: the labels in the order of the columns, each once.
         known: (tickets,), False where nobody labelled the ticket: it is counted in `n`, `no_label_rate` and `predicted`
             and in nothing else. None: all are known.
+        refused: (tickets,), True where the model called a ticket out of scope. None: it cannot.
         seed: of the bootstrap.
         resamples: of the bootstrap; 0 leaves the intervals out.
         confidence: of the intervals, between 0 and 1.
@@ -79,6 +81,7 @@ def evaluate(  # noqa: PLR0913 - four arrays with names, then how to resample th
         n_labelled=len(true),
         **_overall(true, scores, given),
         no_label_rate=mean(~np.any(decided, axis=1)),
+        refused_rate=None if refused is None else mean(refused[known][np.any(true, axis=1)]),
         average_precision_macro=_mean_over(per_label, "average_precision"),
         ece=_mean_over(per_label, "ece"),
         brier=_mean_over(per_label, "brier"),

@@ -66,6 +66,7 @@ class Report:
         hit_at_1: share of tickets with at least one true label whose highest score is that of a true label.
         no_label_rate: share of all tickets for which nothing is decided.
         false_alarm_rate: share of tickets that deserve no label and got one.
+        refused_rate: share of tickets with at least one true label that were called out of scope.
         ece: mean over labels of the expected calibration error.
         brier: mean over labels of the Brier score.
         per_label: the figures of each label, in order.
@@ -94,6 +95,7 @@ class Report:
     hit_at_1: float | None
     no_label_rate: float | None
     false_alarm_rate: float | None
+    refused_rate: float | None
     ece: float | None
     brier: float | None
     per_label: Mapping[str, LabelFigures]

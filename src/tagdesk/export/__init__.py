@@ -92,10 +92,9 @@ def exported(model: Model, precision: Precision, texts: Sequence[str] = ()) -> I
 
 def compare(model: Model, scorer: Scorer, texts: Sequence[str], graph: Path) -> Difference:
     """How another scorer in the model's place changes its scores and decisions on cleaned or raw texts."""
-    before = model.judge(texts).probs
-    after = replace(model, scorer=scorer).judge(texts).probs
-    given = [model.policy.decide(probs) >= Decision.SUGGEST for probs in (before, after)]
-    change = np.abs(after - before)
+    judged = [one.judge(texts) for one in (model, replace(model, scorer=scorer))]
+    given = [model.policy.decide(one.probs, one.none) >= Decision.SUGGEST for one in judged]
+    change = np.abs(judged[1].probs - judged[0].probs)
     return Difference(
         texts=len(texts),
         equal_sets=float((given[0] == given[1]).all(axis=1).mean()),

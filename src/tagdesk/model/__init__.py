@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 
 from tagdesk.arrays import Probs
-from tagdesk.calibrate import Calibration
+from tagdesk.calibrate import Calibration, split_none
 from tagdesk.encoders import starter_model
 from tagdesk.errors import ArtefactError, InputError
 from tagdesk.model.folder import MANIFEST, Manifest, read_folder, read_manifest
@@ -31,11 +31,15 @@ MANY_UNKNOWN = 0.5  # share of unknown tokens from which a prediction is flagged
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """Probabilities (tickets, labels), before calibration and after, and the flags of each text."""
+    """Probabilities (tickets, labels), before calibration and after, and the flags of each text.
+
+    `none` is (tickets,), the probability that a ticket belongs to no label; None where the model has not learned it.
+    """
 
     raw: Probs
     probs: Probs
     flags: tuple[tuple[str, ...], ...]
+    none: Probs | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,11 @@ class Model:
         """12 hex digits over taxonomy, weights, tokenizer and calibration; `unsaved` before the first save."""
         return self.manifest.id if self.manifest else UNSAVED
 
+    @property
+    def knows_scope(self) -> bool:
+        """Whether it has learned when a ticket belongs to no label."""
+        return len(self.calibration.slopes) > len(self.taxonomy)
+
     def judge(self, texts: Sequence[str]) -> Judged:
         """Calibrated probabilities and flags of each text.
 
@@ -79,16 +88,20 @@ class Model:
             (*text.flags, *(("truncated",) if cut and "truncated" not in text.flags else ()), *_strange(float(share)))
             for text, cut, share in zip(cleaned, scores.truncated, scores.unknown, strict=True)
         ]
-        return Judged(scores.probs, self.calibration.apply(scores.probs), tuple(flags))
+        raw, _ = split_none(scores.probs, len(self.taxonomy))
+        probs, none = split_none(self.calibration.apply(scores.probs), len(self.taxonomy))
+        return Judged(raw, probs, tuple(flags), none)
 
     def predict(self, texts: Sequence[str], *, policy: Policy | None = None) -> list[Prediction]:
         """A prediction for each text, in their order; `policy` replaces the default one."""
         chosen = policy or self.policy
         judged = self.judge(texts)
-        decisions = chosen.decide(judged.probs)
+        decisions = chosen.decide(judged.probs, judged.none)
         policy_id, names = chosen.id, self.taxonomy.names
+        scopes = [None] * len(texts) if judged.none is None else judged.none.tolist()
+        refused = [False] * len(texts) if judged.none is None else chosen.refuses(judged.none).tolist()
         predictions = []
-        for text, probs, decided, flags in zip(texts, judged.probs, decisions, judged.flags, strict=True):
+        for place, (text, probs, decided) in enumerate(zip(texts, judged.probs, decisions, strict=True)):
             order = np.argsort(-probs, kind="stable")
             predictions.append(
                 Prediction(
@@ -98,7 +111,8 @@ class Model:
                     decisions={name: Decision(int(value)) for name, value in zip(names, decided, strict=True)},
                     model=self.id,
                     policy=policy_id,
-                    flags=flags,
+                    flags=judged.flags[place] + (("out_of_scope",) if refused[place] else ()),
+                    out_of_scope=scopes[place],
                 )
             )
         return predictions
@@ -134,10 +148,11 @@ class Model:
         return model
 
     def _refuse_unhealthy(self, probs: Probs) -> None:
-        if probs.shape[1] != len(self.taxonomy):
+        columns = len(self.calibration.slopes)
+        if probs.shape[1] != columns or columns - len(self.taxonomy) not in {0, 1}:
             raise ArtefactError(
-                f"Model {self.id}: the weights give {probs.shape[1]} scores, the taxonomy names {len(self.taxonomy)} "
-                "labels. Train the model again.",
+                f"Model {self.id}: the weights give {probs.shape[1]} scores and the calibration takes {columns}; the "
+                f"taxonomy names {len(self.taxonomy)} labels. Train the model again.",
                 code="label_mismatch",
             )
         if not np.isfinite(probs).all():

@@ -1,4 +1,4 @@
-"""Says from which probability on a label is suggested, and from which it is given without asking."""
+"""Says from which probability on a label is suggested or given without asking, and when a ticket is out of scope."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tagdesk.arrays import Decisions, Probs, Targets, Thresholds
+from tagdesk.arrays import BoolArray, Decisions, Probs, Targets, Thresholds
 from tagdesk.errors import ArtefactError, UsageError
 from tagdesk.policy.objective import Objective, parse_objective
 from tagdesk.policy.thresholds import best, proven
@@ -19,6 +19,8 @@ from tagdesk.policy.thresholds import best, proven
 __all__ = ["FILE", "Objective", "Policy", "fit", "parse_objective"]
 
 FILE = "policy.json"
+REFUSED = 0.03  # share of the tickets with labels that may be called out of scope
+FEWEST = 30  # tickets with labels from which the out-of-scope cut is found
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +36,7 @@ class Policy:
         automate: (labels,), never below `suggest`.
         objective: what the thresholds were fitted to, in words; empty where somebody set them.
         fitted_on: the number of tickets they were fitted on; 0 where somebody set them.
+        out_of_scope: the probability of "none of these" from which a ticket gets no label, in 0..1, or inf for never.
 
     >>> Policy.uniform(["A", "B"], 0.5, 0.9).decide(np.array([[0.5, 0.95], [0.1, 0.6]], dtype=np.float32)).tolist()
     [[1, 2], [0, 1]]
@@ -44,6 +47,7 @@ class Policy:
     automate: Thresholds
     objective: str = ""
     fitted_on: int = 0
+    out_of_scope: float = math.inf
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "names", tuple(self.names))
@@ -57,6 +61,8 @@ class Policy:
             object.__setattr__(self, kind, values)
         if (self.automate < self.suggest).any():
             raise ValueError("A label cannot be automated below the probability at which it is suggested.")
+        if not (0 <= self.out_of_scope <= 1 or self.out_of_scope == math.inf):
+            raise ValueError("The out-of-scope cut must lie in 0..1, or be inf for never.")
 
     @classmethod
     def uniform(cls, names: Sequence[str], threshold: float, automate: float | None = None) -> Policy:
@@ -84,12 +90,21 @@ class Policy:
         content = json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False)
         return hashlib.sha256(content.encode()).hexdigest()[:12]
 
-    def decide(self, probs: Probs) -> Decisions:
-        """What may be done with each label of each ticket, (tickets, labels), as `Decision` numbers it."""
+    def refuses(self, none: Probs) -> BoolArray:
+        """Which tickets are out of scope, (tickets,), by their probabilities of "none of these", (tickets,)."""
+        return none >= np.float32(self.out_of_scope)
+
+    def decide(self, probs: Probs, none: Probs | None = None) -> Decisions:
+        """What may be done with each label of each ticket, (tickets, labels), as `Decision` numbers it.
+
+        `none` holds the probabilities of "none of these", (tickets,), where the model has learned it.
+        """
         if probs.ndim != 2 or probs.shape[1] != len(self.names):
             raise ValueError(f"Probabilities {probs.shape} for a policy of {len(self.names)} labels.")
         decisions = (probs >= self.suggest.astype(np.float32)).astype(np.int8)
         decisions += probs >= self.automate.astype(np.float32)
+        if none is not None:
+            decisions[self.refuses(none)] = 0
         return decisions
 
     def to_dict(self) -> dict[str, Any]:
@@ -99,14 +114,15 @@ class Policy:
             "fitted_on": self.fitted_on,
             "suggest": _by_name(self.names, self.suggest),
             "automate": _by_name(self.names, self.automate),
+            **({"out_of_scope": self.out_of_scope} if math.isfinite(self.out_of_scope) else {}),
         }
 
     @classmethod
     def from_dict(cls, document: Any, names: Sequence[str]) -> Policy:
         """Read `policy.json` for a taxonomy of the given names; raises ArtefactError that says what is wrong."""
         keys = {"objective", "fitted_on", "suggest", "automate"}
-        if not isinstance(document, Mapping) or set(document) != keys:
-            raise _broken(f"its keys are not {', '.join(sorted(keys))}")
+        if not isinstance(document, Mapping) or set(document) - {"out_of_scope"} != keys:
+            raise _broken(f"its keys are not {', '.join(sorted(keys))}, with or without out_of_scope")
         objective, fitted_on = document["objective"], document["fitted_on"]
         if (
             not isinstance(objective, str)
@@ -119,11 +135,18 @@ class Policy:
         lower = [name for name, low, high in zip(names, suggest, automate, strict=True) if high < low]
         if lower:
             raise _broken(f"label {lower[0]!r} is automated below the probability at which it is suggested")
-        return cls(tuple(names), suggest, automate, objective, fitted_on)
+        cut = _number(document.get("out_of_scope"), "`out_of_scope`")
+        return cls(tuple(names), suggest, automate, objective, fitted_on, cut)
 
 
 def fit(
-    targets: Targets, probs: Probs, names: Sequence[str], objective: Objective, *, automate_precision: float = 0.95
+    targets: Targets,
+    probs: Probs,
+    names: Sequence[str],
+    objective: Objective,
+    *,
+    none: Probs | None = None,
+    automate_precision: float = 0.95,
 ) -> Policy:
     """Find the thresholds that serve an objective, from calibrated scores of tickets that the scorer was not fitted on.
 
@@ -136,6 +159,8 @@ def fit(
         probs: (tickets, labels).
         names: the labels in order.
         objective: what `suggest` is fitted to.
+        none: (tickets,), probabilities of "none of these"; the out-of-scope cut is the lowest that refuses no more than
+            `REFUSED` of the tickets with labels.
         automate_precision: what `automate` promises for every label, between 0 and 1; raises UsageError outside.
 
     >>> targets = np.array([[True]] * 6 + [[False]] * 6)
@@ -154,7 +179,17 @@ def fit(
     else:
         suggest = best(targets, probs, objective)
     automate = proven(targets, probs, automate_precision, suggest)
-    return Policy(tuple(names), suggest, automate, str(objective), len(targets))
+    cut = math.inf if none is None else _scope_cut(none[targets.any(axis=1)])
+    return Policy(tuple(names), suggest, automate, str(objective), len(targets), cut)
+
+
+def _scope_cut(none: Probs) -> float:
+    """The lowest cut that refuses no more than `REFUSED` of these tickets (tickets,), which carry labels."""
+    if len(none) < FEWEST:
+        return math.inf
+    ranked = -np.sort(-none.astype(np.float64))
+    first_kept = ranked[int(REFUSED * len(ranked))]
+    return min(1.0, float(np.nextafter(np.float32(first_kept), np.float32(2))))
 
 
 def _by_name(names: Sequence[str], thresholds: Thresholds) -> dict[str, float | None]:
@@ -165,14 +200,17 @@ def _by_name(names: Sequence[str], thresholds: Thresholds) -> dict[str, float | 
 def _thresholds_from(entry: Any, kind: str, names: Sequence[str]) -> Thresholds:
     if not isinstance(entry, Mapping) or set(entry) != set(names):
         raise _broken(f"the labels of `{kind}` are not exactly those of taxonomy.toml")
-    for name in names:
-        threshold = entry[name]
-        if threshold is None:
-            continue
-        # Comparing refuses NaN and integers too long for a float.
-        if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not 0 <= threshold <= 1:
-            raise _broken(f"`{kind}` of label {name!r} is {str(threshold)[:40]!r}")
-    return np.array([math.inf if entry[name] is None else float(entry[name]) for name in names], dtype=np.float64)
+    return np.array([_number(entry[name], f"`{kind}` of label {name!r}") for name in names], dtype=np.float64)
+
+
+def _number(value: Any, what: str) -> float:
+    """A threshold from JSON; null stands for never."""
+    if value is None:
+        return math.inf
+    # Comparing refuses NaN and integers too long for a float.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise _broken(f"{what} is {str(value)[:40]!r}")
+    return float(value)
 
 
 def _broken(problem: str) -> ArtefactError:

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tiny
+from tagdesk.calibrate import Calibration, fit, split_none, with_none
+from tagdesk.errors import ArtefactError
+from tagdesk.label_sets import LabelSets
+from tagdesk.model import Model
+from tagdesk.policy import Policy, parse_objective
+from tagdesk.policy import fit as fit_policy
+from tagdesk.scorers import Recipe
+from tagdesk.ticket import Ticket
+from tagdesk.train import Trained, train
+
+CHATTER = ("ok ok ok", "you and you", "today is today", "is it for you", "not again ok", "and the and the")
+
+
+@pytest.fixture(scope="module")
+def learned(tickets: list[Ticket], encoder: Path) -> Trained:
+    """A probe that saw tickets without a label."""
+    silent = [Ticket(f"n{i}", f"{text} {'ok ' * (i % 3)}{i}", frozenset()) for i, text in enumerate(CHATTER * 4)]
+    return train([*tickets, *silent], Recipe(kind="probe", encoder=str(encoder)))
+
+
+def test_chatter_is_called_out_of_scope_and_gets_no_label(learned: Trained) -> None:
+    chatter, need = learned.model.predict(["ok and today is you", "card charged twice, invoice"])
+    assert chatter.out_of_scope is not None
+    assert need.out_of_scope is not None
+    assert chatter.out_of_scope > 0.5 > need.out_of_scope
+    assert chatter.labels == ()
+    assert chatter.to_dict()["out_of_scope"] == round(chatter.out_of_scope, 6)
+    assert "Billing Issue" in need.labels
+    assert "out_of_scope" not in need.flags
+
+
+def test_none_of_these_is_no_label_of_the_taxonomy(learned: Trained) -> None:
+    judged = learned.model.judge(["ok"])
+    assert judged.raw.shape == judged.probs.shape == (1, 3)
+    assert learned.evidence.targets.shape == learned.evidence.raw.shape == (84, 3)
+    assert set(learned.model.predict(["ok"])[0].scores) == set(tiny.LABELS)
+
+
+def test_the_cut_decides_whatever_the_labels_say(learned: Trained) -> None:
+    strict = replace(learned.model.policy, out_of_scope=0.0)
+    prediction = learned.model.predict(["card charged twice, invoice"], policy=strict)[0]
+    assert prediction.labels == ()
+    assert "out_of_scope" in prediction.flags
+    assert strict.id != learned.model.policy.id
+
+
+def test_scope_survives_the_disk(learned: Trained, tmp_path: Path) -> None:
+    text = ["ok and today is you", "parcel late"]
+    saved = learned.model.save(tmp_path)
+    again = Model.load(tmp_path / saved.id)
+    assert [p.out_of_scope for p in again.predict(text)] == [p.out_of_scope for p in learned.model.predict(text)]
+    assert again.policy.out_of_scope == learned.model.policy.out_of_scope
+    assert again.knows_scope
+
+
+def test_without_tickets_that_carry_no_label_nothing_is_out_of_scope(models: dict[str, Model]) -> None:
+    prediction = models["probe"].predict(["ok"])[0]
+    assert prediction.out_of_scope is None
+    assert prediction.to_dict()["out_of_scope"] is None
+    assert not models["probe"].knows_scope
+
+
+def test_no_more_than_three_in_a_hundred_tickets_with_labels_are_refused() -> None:
+    rng = np.random.default_rng(0)
+    targets = rng.random((400, 2)) < [0.5, 0.4]
+    none = np.where(targets.any(axis=1), rng.beta(1, 6, 400), rng.beta(6, 1, 400)).astype(np.float32)
+    probs = np.clip(targets * 0.7 + 0.1, 0, 1).astype(np.float32)
+    policy = fit_policy(targets, probs, ["A", "B"], parse_objective("f1_macro"), none=none)
+    refused = policy.refuses(none)
+    in_scope = targets.any(axis=1)
+    assert 0.02 < refused[in_scope].mean() <= 0.03
+    assert refused[~in_scope].mean() > 0.9
+    assert not policy.decide(probs, none)[refused].any()
+
+
+def test_equal_scores_at_the_cut_are_not_refused() -> None:
+    targets = np.ones((100, 1), dtype=np.bool_)
+    none = np.full(100, 0.25, dtype=np.float32)
+    probs = np.full((100, 1), 0.9, dtype=np.float32)
+    assert not fit_policy(targets, probs, ["A"], parse_objective("f1_macro"), none=none).refuses(none).any()
+
+
+def test_too_few_tickets_make_no_cut() -> None:
+    targets = np.ones((29, 1), dtype=np.bool_)
+    none = np.linspace(0, 1, 29, dtype=np.float32)
+    probs = np.full((29, 1), 0.9, dtype=np.float32)
+    assert fit_policy(targets, probs, ["A"], parse_objective("f1_macro"), none=none).out_of_scope == np.inf
+
+
+def test_policies_written_before_there_was_a_cut_keep_their_id() -> None:
+    old = {"objective": "", "fitted_on": 0, "suggest": {"A": 0.5}, "automate": {"A": None}}
+    policy = Policy.from_dict(old, ["A"])
+    assert policy.out_of_scope == np.inf
+    assert policy.to_dict() == old
+    with pytest.raises(ArtefactError, match="out_of_scope"):
+        Policy.from_dict({**old, "out_of_scope": 1.5}, ["A"])
+
+
+def test_a_calibration_holds_none_of_these_apart_from_the_labels() -> None:
+    calibration = Calibration(np.array([1.0, 2.0, 3.0]), np.array([0.0, 0.5, -0.5]))
+    document = json.loads(json.dumps(calibration.to_dict(["A", "none"])))
+    assert list(document["labels"]) == ["A", "none"]
+    assert document["none"] == {"slope": 3.0, "intercept": -0.5}
+    assert Calibration.from_dict(document, ["A", "none"]).slopes.tolist() == [1.0, 2.0, 3.0]
+    with pytest.raises(ArtefactError, match="slope"):
+        Calibration.from_dict({**document, "none": {"slope": -1.0, "intercept": 0.0}}, ["A", "none"])
+
+
+def test_what_speaks_for_none_speaks_against_every_label() -> None:
+    sets = LabelSets(np.array([[True, False], [False, True], [False, False]]), 0.0)
+    sure, unsure = (sets.apply(np.array([[0.6, 0.1, none]], dtype=np.float32))[0] for none in (0.9, 0.1))
+    assert (sure[:2] < unsure[:2]).all()
+    assert sure.sum() == pytest.approx(1.0, abs=1e-5)
+
+
+def test_calibration_learns_the_column_from_tickets_without_labels() -> None:
+    rng = np.random.default_rng(1)
+    targets = rng.random((300, 2)) < 0.3
+    probs = np.clip(with_none(targets) * 0.5 + 0.25 + rng.normal(0, 0.05, (300, 3)), 0.01, 0.99).astype(np.float32)
+    _, none = split_none(fit(targets, probs).apply(probs), 2)
+    assert none is not None
+    assert none[~targets.any(axis=1)].min() > 0.9
+    assert none[targets.any(axis=1)].max() < 0.1
