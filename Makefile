@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format starter bench bench-seed bench-int8 bench-judgement bench-messages docs clean
+.PHONY: help demo test check format starter bench bench-seed bench-int8 bench-judgement bench-audit bench-messages docs clean
 
 help:  ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 18
@@ -31,7 +31,7 @@ format: $(VENV)/dev  ## Put the code into its usual form
 starter: $(VENV)/dev  ## Build the shipped model anew from data/tickets
 	HF_HUB_OFFLINE=1 $(BIN)/python scripts/starter.py
 
-bench: bench-seed bench-int8 bench-judgement bench-messages  ## All measurements; DATA=folder names the public data
+bench: bench-seed bench-int8 bench-judgement bench-audit bench-messages  ## All measurements; DATA=folder names the public data
 
 bench-seed: $(VENV)/dev  ## Train each recipe on the public reference tickets
 	$(BIN)/python benchmarks/seed.py --data $(DATA)
@@ -42,6 +42,9 @@ bench-int8: $(VENV)/dev  ## Compare ways to shrink a graph
 bench-judgement: $(VENV)/dev  ## Compare ways to calibrate and to find thresholds
 	$(BIN)/python benchmarks/calibration.py --data $(DATA)
 	$(BIN)/python benchmarks/thresholds.py --data $(DATA)
+
+bench-audit: $(VENV)/dev  ## Plant wrong labels and count how many an audit finds
+	$(BIN)/python benchmarks/audit.py --data $(DATA)
 
 bench-messages: $(VENV)/dev  ## Score the shipped model on public messages it has never seen
 	$(BIN)/python benchmarks/messages.py --data $(DATA)

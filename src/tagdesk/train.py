@@ -203,6 +203,18 @@ def _judgement(targets: Targets, raw: Probs, names: Sequence[str], recipe: Recip
     return calibration, policy.fit(targets, probs, names, parse_objective(recipe.objective), none=none)
 
 
+def out_of_fold(
+    examples: Examples,
+    names: Sequence[str],
+    recipe: Recipe,
+    folds: Sequence[IntArray],
+    progress: Progress = silent,
+) -> Evidence:
+    """What models say of tickets that they did not see, each calibrated and decided without them too."""
+    raw = score_out_of_fold(_taught(examples, like=examples), recipe, folds, progress=progress)
+    return cross_fitted(examples.targets, raw, folds, names, recipe)
+
+
 def cross_fitted(
     targets: Targets, raw: Probs, folds: Sequence[IntArray], names: Sequence[str], recipe: Recipe
 ) -> Evidence:

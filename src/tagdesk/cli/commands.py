@@ -38,6 +38,10 @@ _HOMES: dict[str, tuple[str, tuple[str, ...]]] = {
         ("tagdesk evaluate starter tickets.csv", "tagdesk evaluate models/0123456789ab test.csv --out report"),
     ),
     "check": ("data", ("tagdesk check tickets.csv", "tagdesk check train.csv test.csv --taxonomy taxonomy.toml")),
+    "audit": (
+        "auditing",
+        ("tagdesk audit tickets.csv", "tagdesk audit tickets.csv --apply tickets.audit.csv --out corrected.csv"),
+    ),
     "split": (
         "data",
         (
