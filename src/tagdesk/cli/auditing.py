@@ -48,11 +48,11 @@ def audit_file(
     force: options.Force = False,
     as_json: options.Json = False,
 ) -> None:
-    r"""Find labels that are probably wrong, and take a person's verdicts back.
+    """Find labels that are probably wrong.
 
-    First run it on labelled tickets: the findings go to a table, the most doubtful first. Fill in its column
+    Run it on labelled tickets: the findings go to a table, the most doubtful first. Fill in its column
     new_labels: labels joined by |, "none" for no label, "suggested" to accept the suggestion, or nothing to leave the
-    ticket as it is. Then run it again with --apply.
+    ticket as it is. Then run it again with --apply to get the corrected file.
     """
     target = out or (Path(f"{file.name.partition('.')[0]}.audit.csv") if apply is None else None)
     if target is None:
