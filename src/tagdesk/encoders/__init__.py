@@ -61,6 +61,8 @@ _PACKAGES = {
         },
     )
 }
+# Short names of encoders that live elsewhere on the hub.
+_HUB_NAMES = {"gte-small": "thenlper/gte-small"}
 # Nothing but weights that cannot hold code, and text.
 _HUB_FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
 
@@ -69,8 +71,9 @@ def resolve(name: str) -> EncoderFolder:
     """The folder of the encoder called `name`.
 
     Looked for in this order: `starter` is the graph that ships with tagdesk; then an installed package that is known to
-    carry the original weights, each file checked against its upstream sha256; then a local folder; then the Hugging
-    Face hub (a cached copy needs no network). Raises UsageError where none has it, ArtefactError where a hash is wrong.
+    carry the original weights, each file checked against its upstream sha256; then a local folder; then what was put
+    into `fetched_folder`; then the Hugging Face hub (a cached copy needs no network). Raises UsageError where none has
+    it, ArtefactError where a hash is wrong.
 
     >>> resolve("starter").is_onnx
     True
@@ -82,7 +85,7 @@ def resolve(name: str) -> EncoderFolder:
         path = _packaged(package)
         if path is not None:
             return _described(name, path)
-    return _described(name, _local(name) or _from_hub(name, package))
+    return _described(name, _local(name) or _fetched(name) or _from_hub(name, package))
 
 
 def starter_model() -> Path:
@@ -96,6 +99,11 @@ def cache_folder() -> Path:
     if chosen:
         return Path(chosen)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tagdesk"
+
+
+def fetched_folder(name: str) -> Path:
+    """Where an encoder of that name lies that was fetched from elsewhere and checked, as by `scripts/gte_small.py`."""
+    return cache_folder() / "fetched" / name
 
 
 def _packaged(package: _Package) -> Path | None:
@@ -125,6 +133,13 @@ def _local(name: str) -> Path | None:
         return None
 
 
+def _fetched(name: str) -> Path | None:
+    if name not in _HUB_NAMES:
+        return None
+    folder = fetched_folder(name)
+    return folder if folder.is_dir() else None
+
+
 def _described(name: str, path: Path) -> EncoderFolder:
     """The folder with its way of pooling, read from the sentence-transformers files beside the weights."""
     if not (path / "config.json").is_file() and not (path / "model.onnx").is_file():
@@ -145,7 +160,7 @@ def _described(name: str, path: Path) -> EncoderFolder:
 
 
 def _from_hub(name: str, package: _Package | None) -> Path:
-    wanted = f"sentence-transformers/{name}" if package is not None and "/" not in name else name
+    wanted = f"sentence-transformers/{name}" if package is not None and "/" not in name else _HUB_NAMES.get(name, name)
     try:
         from huggingface_hub import snapshot_download  # noqa: PLC0415 - only in the [train] extra
     except ImportError as error:

@@ -58,6 +58,8 @@ def train(  # noqa: PLR0913 - what is trained, on what, how, and who is told
     """
     per_epoch = math.ceil(len(examples) / recipe.batch_size)
     steps = recipe.epochs * per_epoch
+    if recipe.freeze_words:
+        network.body.encoder.get_input_embeddings().requires_grad_(False)
     optimiser = make_optimiser(network, recipe)
     loss_of = nn.BCEWithLogitsLoss(
         pos_weight=positive_weights(examples.targets, recipe.class_weights).to(network.device)
@@ -101,7 +103,7 @@ def make_optimiser(network: Network, recipe: Recipe) -> torch.optim.Optimizer:
     head_rate = recipe.head_learning_rate or recipe.learning_rate
     groups = []
     for part, rate in ((network.body, recipe.learning_rate), (network.head, head_rate)):
-        parameters = list(part.parameters())
+        parameters = [parameter for parameter in part.parameters() if parameter.requires_grad]
         for decay, chosen in (
             (recipe.weight_decay, [parameter for parameter in parameters if parameter.ndim > 1]),
             (0.0, [parameter for parameter in parameters if parameter.ndim <= 1]),
