@@ -109,6 +109,24 @@ def test_m7_labels_and_thresholds_that_do_not_fit_are_refused(name: str, content
     refused_by_all(folder)
 
 
+@pytest.mark.parametrize("cells", [10**13, 2**62, -1])
+def test_m5_a_graph_that_asks_for_all_memory_is_refused(cells: int, copy_of: CopyOf) -> None:
+    folder = copy_of("onnx")
+    graph = onnx.load(folder / "model.onnx")
+    greedy = [
+        onnx.helper.make_node("ConstantOfShape", ["cells"], ["zeros"]),
+        onnx.helper.make_node("ReduceSum", ["zeros"], ["nothing"], keepdims=0),
+        onnx.helper.make_node("Add", ["scored", "nothing"], ["logits"]),
+    ]
+    for node in graph.graph.node:
+        node.output[:] = ["scored" if name == "logits" else name for name in node.output]
+    graph.graph.node.extend(greedy)
+    graph.graph.initializer.append(numpy_helper.from_array(np.array([cells]), "cells"))
+    onnx.save(graph, folder / "model.onnx")
+    tiny.reseal(folder)
+    assert all("model.onnx" in line for line in refused_by_all(folder))
+
+
 def test_m8_and_m9_a_model_that_gives_no_numbers_is_refused(copy_of: CopyOf) -> None:
     folder = copy_of("onnx")
     graph = onnx.load(folder / "model.onnx")
