@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format starter bench bench-seed bench-int8 bench-judgement bench-audit bench-messages docs clean
+.PHONY: help demo test check format data-report starter bench bench-seed bench-int8 bench-judgement bench-audit bench-leaks bench-messages docs clean
 
 help:  ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 18
@@ -28,10 +28,13 @@ format: $(VENV)/dev  ## Put the code into its usual form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+data-report: $(VENV)/dev  ## Count and draw what data/tickets holds
+	$(BIN)/python scripts/data_report.py
+
 starter: $(VENV)/dev  ## Build the shipped model anew from data/tickets
 	HF_HUB_OFFLINE=1 $(BIN)/python scripts/starter.py
 
-bench: bench-seed bench-int8 bench-judgement bench-audit bench-messages  ## All measurements; DATA=folder names the public data
+bench: bench-seed bench-int8 bench-judgement bench-audit bench-leaks bench-messages  ## All measurements; DATA=folder names the public data
 
 bench-seed: $(VENV)/dev  ## Train each recipe on the public reference tickets
 	$(BIN)/python benchmarks/seed.py --data $(DATA)
@@ -45,6 +48,9 @@ bench-judgement: $(VENV)/dev  ## Compare ways to calibrate and to find threshold
 
 bench-audit: $(VENV)/dev  ## Plant wrong labels and count how many an audit finds
 	$(BIN)/python benchmarks/audit.py --data $(DATA)
+
+bench-leaks: $(VENV)/dev  ## Look for tickets to learn from in the sets to measure on
+	$(BIN)/python benchmarks/leaks.py --data $(DATA)
 
 bench-messages: $(VENV)/dev  ## Score the shipped model on public messages it has never seen
 	$(BIN)/python benchmarks/messages.py --data $(DATA)
