@@ -67,10 +67,10 @@ def test_padding_does_not_move_a_vector(tmp_path: Path) -> None:
         np.testing.assert_allclose(run(tmp_path / "model.onnx", padded)[name], value, atol=2e-6)
 
 
-def test_a_fine_tuned_scorer_and_its_graph_score_alike(tmp_path: Path) -> None:
-    recipe = Recipe(kind="transformer").changed(
-        {"encoder": str(tiny_encoder(tmp_path / "bert")), "epochs": 2, "learning_rate": 1e-2, "max_tokens": 24}
-    )
+@pytest.mark.parametrize("length", [0.0, 10.0])
+def test_a_fine_tuned_scorer_and_its_graph_score_alike(tmp_path: Path, length: float) -> None:
+    settings = {"epochs": 2, "learning_rate": 1e-2, "max_tokens": 24, "vector_length": length}
+    recipe = Recipe(kind="transformer").changed({"encoder": str(tiny_encoder(tmp_path / "bert"))} | settings)
     scorer = fit(Examples(TEXTS, np.eye(3, dtype=np.bool_)), recipe)
     scorer_to_onnx(scorer, tmp_path / "model.onnx")
     (tmp_path / "tokenizer.json").write_text(scorer.tokenizer.to_json())

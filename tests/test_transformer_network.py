@@ -81,3 +81,11 @@ def test_no_examples_and_no_gpu_are_named(recipe: Recipe) -> None:
 def test_loading_says_nothing(recipe: Recipe, capfd: pytest.CaptureFixture[str]) -> None:
     load_encoder(resolve(recipe.encoder))
     assert capfd.readouterr() == ("", "")
+
+
+def test_frozen_words_stay_as_they_were_pretrained(recipe: Recipe) -> None:
+    before = load_encoder(resolve(recipe.encoder)).get_input_embeddings().weight
+    for freeze in (True, False):
+        scorer = fit(EXAMPLES, recipe.changed({"epochs": 2, "freeze_words": freeze}))
+        after = scorer.network.body.encoder.get_input_embeddings().weight
+        assert torch.equal(after, before) is freeze

@@ -163,3 +163,28 @@ def test_a_broken_folder_is_refused_with_what_is_wrong(saved: Path, case: str) -
     with pytest.raises(ArtefactError, match=message) as caught:
         open_scorer("transformer", saved)
     assert str(saved) in str(caught.value)
+
+
+def test_vectors_of_one_length_are_read_alike_from_disk(recipe: Recipe, tmp_path: Path) -> None:
+    scorer = fit(EXAMPLES, recipe.changed({"epochs": 3, "vector_length": 10.0}))
+    with torch.inference_mode():
+        long, short = (scorer.network.judged(scale * torch.ones(1, 32)) for scale in (100.0, 0.01))
+    assert torch.allclose(long, short, atol=1e-4)
+    scorer.save(tmp_path)
+    opened = TransformerScorer.open(tmp_path)
+    assert opened.network.length == 10
+    np.testing.assert_allclose(opened.score(TEXTS).probs, scorer.score(TEXTS).probs, atol=1e-6)
+
+
+def test_a_folder_of_an_earlier_version_says_nothing_of_lengths(scorer: TransformerScorer, saved: Path) -> None:
+    settings = json.loads((saved / "scorer.json").read_text(encoding="utf-8"))
+    settings.pop("vector_length")
+    (saved / "scorer.json").write_text(json.dumps(settings), encoding="utf-8")
+    np.testing.assert_array_equal(TransformerScorer.open(saved).score(TEXTS).probs, scorer.score(TEXTS).probs)
+
+
+@pytest.mark.parametrize("length", [-1, "ten", True, None, 1e300])
+def test_a_length_that_is_none_is_refused(length: object, saved: Path) -> None:
+    change_json(saved / "scorer.json", vector_length=length)
+    with pytest.raises(ArtefactError, match="vector_length"):
+        TransformerScorer.open(saved)

@@ -73,12 +73,11 @@ class _Embedding(nn.Module):
 class _Scoring(nn.Module):
     def __init__(self, network: Network) -> None:
         super().__init__()
-        self.body = network.body
-        self.head = network.head
+        self.network = network
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        last, middle = self.body.two_layers(input_ids, attention_mask)
-        return self.head(last), nn.functional.normalize(last, dim=1), nn.functional.normalize(middle, dim=1)
+        last, middle = self.network.body.two_layers(input_ids, attention_mask)
+        return self.network.judged(last), nn.functional.normalize(last, dim=1), nn.functional.normalize(middle, dim=1)
 
 
 def _export(module: nn.Module, outputs: Sequence[str], out: Path) -> None:

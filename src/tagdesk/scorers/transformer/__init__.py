@@ -58,7 +58,7 @@ def fit(
     with chance_of_its_own(device, recipe.seed):
         pooling = folder.pooling if recipe.pooling == "auto" else cast("Pooling", recipe.pooling)
         body = PooledEncoder(load_encoder(folder), pooling)
-        network = Network(body, examples.targets.shape[1], recipe.dropout)
+        network = Network(body, examples.targets.shape[1], recipe.dropout, recipe.vector_length)
         problem = problem_of(network, tokenizer)
         if problem:
             raise UsageError(

@@ -52,11 +52,16 @@ def _mean(states: Tensor, attention_mask: Tensor) -> Tensor:
 
 
 class Network(nn.Module):
-    """Tokens to one logit per label."""
+    """Tokens to one logit per label.
 
-    def __init__(self, body: PooledEncoder, labels: int, dropout: float = 0.0) -> None:
+    Where `length` is above 0, the head reads vectors that were brought to that length: what counts is then their
+    direction alone, which is what sentence encoders were trained for.
+    """
+
+    def __init__(self, body: PooledEncoder, labels: int, dropout: float = 0.0, length: float = 0.0) -> None:
         super().__init__()
         self.body = body
+        self.length = length
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(body.encoder.config.hidden_size, labels)
         nn.init.normal_(self.head.weight, std=HEAD_SPREAD)
@@ -64,7 +69,13 @@ class Network(nn.Module):
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Logits (tickets, labels)."""
-        logits: Tensor = self.head(self.dropout(self.body(input_ids, attention_mask)))
+        return self.judged(self.body(input_ids, attention_mask))
+
+    def judged(self, vectors: Tensor) -> Tensor:
+        """Logits (tickets, labels) of what the body gave, (tickets, width)."""
+        if self.length:
+            vectors = nn.functional.normalize(vectors, dim=1) * self.length
+        logits: Tensor = self.head(self.dropout(vectors))
         return logits
 
     @property

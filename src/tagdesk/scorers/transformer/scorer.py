@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -29,6 +30,7 @@ from tagdesk.scorers.transformer.network import (
 
 TOKENIZE_AT_ONCE = 1024  # texts; keeps memory flat on long inputs
 MOST_LAYERS = 200  # a config that asks for more is no encoder's
+LONGEST_VECTOR = 1e4
 _LEFT_OUT = ("architectures", "auto_map", "_name_or_path", "transformers_version")  # names of code, and of places
 _REMEDY = "Train the model again."
 
@@ -71,6 +73,7 @@ class TransformerScorer:
             "max_tokens": self.max_tokens,
             "labels": self.network.head.out_features,
             "pooling": self.network.body.pooling,
+            "vector_length": self.network.length,
         }
         weights = {name: tensor.cpu().contiguous() for name, tensor in self.network.state_dict().items()}
         save_file(weights, folder / "model.safetensors")
@@ -81,16 +84,14 @@ class TransformerScorer:
     @classmethod
     def open(cls, folder: Path) -> Self:
         """Build the scorer from its folder, without running code of it; raises ArtefactError where it does not fit."""
-        labels, pooling = _read_settings(folder / "scorer.json")
+        settings = _read_settings(folder / "scorer.json")
         config = _read_config(folder / "config.json")
         weights = _read_weights(folder / "model.safetensors")
         tokenizer = TextTokenizer.open(folder / "tokenizer.json", read_max_tokens(folder))
         with torch.device("meta"):  # shapes without memory: a config may ask for any size
-            expected = {
-                name: tuple(tensor.shape) for name, tensor in _built(config, pooling, labels).state_dict().items()
-            }
+            expected = {name: tuple(tensor.shape) for name, tensor in _built(config, settings).state_dict().items()}
         _refuse_misfits(folder / "model.safetensors", weights, expected)
-        network = _built(config, pooling, labels)
+        network = _built(config, settings)
         network.load_state_dict(weights)
         problem = problem_of(network, tokenizer)
         if problem:
@@ -112,20 +113,33 @@ def problem_of(network: Network, tokenizer: TextTokenizer) -> str | None:
     return None if np.isfinite(logits).all() else "its weights give numbers that are not finite."
 
 
-def _built(config: transformers.PretrainedConfig, pooling: Pooling, labels: int) -> Network:
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    labels: int
+    pooling: Pooling
+    vector_length: float
+
+
+def _built(config: transformers.PretrainedConfig, settings: _Settings) -> Network:
     with torch.random.fork_rng(devices=[]):  # first weights are drawn only to be replaced
-        return Network(PooledEncoder(build_encoder(config), pooling), labels).eval()
+        body = PooledEncoder(build_encoder(config), settings.pooling)
+        return Network(body, settings.labels, length=settings.vector_length).eval()
 
 
-def _read_settings(path: Path) -> tuple[int, Pooling]:
+def _read_settings(path: Path) -> _Settings:
     settings = _read_json(path)
     labels, pooling = settings.get("labels"), settings.get("pooling")
+    length = settings.get("vector_length", 0.0)  # models of earlier versions do not say
     if not isinstance(labels, int) or isinstance(labels, bool) or labels < 1 or pooling not in ("mean", "cls"):
         raise ArtefactError(
             f"{path}: labels = {labels!r}, pooling = {pooling!r}; expected 1 or more, and mean or cls. {_REMEDY}",
             code="bad_json",
         )
-    return labels, pooling
+    if isinstance(length, bool) or not isinstance(length, int | float) or not 0 <= length <= LONGEST_VECTOR:
+        raise ArtefactError(
+            f"{path}: vector_length = {str(length)[:40]}; expected 0 to {LONGEST_VECTOR:g}. {_REMEDY}", code="bad_json"
+        )
+    return _Settings(labels, pooling, float(length))
 
 
 def _read_config(path: Path) -> transformers.PretrainedConfig:
