@@ -32,6 +32,7 @@ data-report: $(VENV)/dev  ## Count and draw what data/tickets holds
 	$(BIN)/python scripts/data_report.py
 
 starter: $(VENV)/dev  ## Build the shipped model anew from data/tickets
+	$(BIN)/python scripts/gte_small.py
 	HF_HUB_OFFLINE=1 $(BIN)/python scripts/starter.py
 
 bench: bench-seed bench-int8 bench-judgement bench-audit bench-leaks bench-messages  ## All measurements; DATA=folder names the public data
