@@ -12,7 +12,19 @@ from pathlib import Path
 from tagdesk.cli import run
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "cli.md"
-COMMANDS = ("predict", "classify", "evaluate", "train", "check", "split", "export", "models", "card")
+COMMANDS = (
+    "predict",
+    "classify",
+    "evaluate",
+    "train",
+    "check",
+    "audit",
+    "split",
+    "generate",
+    "export",
+    "models",
+    "card",
+)
 
 
 def main() -> int:

@@ -111,6 +111,11 @@ class PhraseBook:
             )
         return replace(self, needs={name: self.needs[name] for name in taxonomy.names})
 
+    def planning(self, taxonomy: Taxonomy) -> PhraseBook:
+        """The book with the labels of a taxonomy, for somebody else to write about those of which it says nothing."""
+        bare = {name: (Phrase(name, (name,), frozenset()),) for name in taxonomy.names}
+        return replace(self, needs={name: self.needs.get(name, bare[name]) for name in taxonomy.names})
+
     @classmethod
     def from_toml(cls, text: str, source: str = "phrases.toml") -> PhraseBook:
         """Parse a phrase book; raises InputError (`bad_phrases`) that names the file and what is wrong with it."""

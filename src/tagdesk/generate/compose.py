@@ -90,7 +90,7 @@ class Composer:
         fill = self._filling(situation, draw)
         body = self._noisy(self._body(sentences, asides, draw, fill), channel, draw)
         text = _framed(body, frame, channel.between, draw, fill)
-        return Written(f"{self.seed}-{index}", text, place.labels, situation.domain, channel.name)
+        return Written(f"g{self.seed}-{index}", text, place.labels, situation.domain, channel.name)
 
     def plan(self, index: int) -> Written:
         """What ticket number `index` is about, with an empty text, for somebody else to write."""
