@@ -118,3 +118,12 @@ def test_a_damaged_state_is_named(recipe: Recipe, tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(b"\xff" * 100)
     with pytest.raises(ArtefactError, match="Delete it"):
         fit(EXAMPLES, recipe, checkpoint=tmp_path)
+
+
+def test_a_run_with_misspelled_texts_goes_on_to_the_same_weights(tmp_path: Path) -> None:
+    recipe = tiny_recipe(tmp_path / "bert").changed({"epochs": 2, "typos": 0.5})
+    whole = fit(EXAMPLES, recipe)
+    folder = tmp_path / "state"
+    with pytest.raises(Killed):
+        fit(EXAMPLES, recipe, checkpoint=folder, progress=killed_at(3))
+    assert_same_weights(fit(EXAMPLES, recipe, checkpoint=folder), whole)

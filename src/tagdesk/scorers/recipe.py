@@ -74,6 +74,7 @@ class Recipe:
     weight_decay: float = _setting(0.01, "transformer", low=0)
     warmup_share: float = _setting(0.1, "transformer", low=0, high=1)  # of all steps
     clip_norm: float = _setting(1.0, "transformer", low=0)
+    typos: float = _setting(0.0, "transformer", low=0, high=1)  # share of the texts misspelled anew in each epoch
     vector_length: float = _setting(0.0, "transformer", low=0)  # to which the head's input is brought; 0: as it comes
     freeze_words: bool = _setting(False, "transformer")  # keep the table of words as it was pretrained: carries further
     dropout: float = _setting(0.1, "transformer", low=0, high=0.9)  # before the head

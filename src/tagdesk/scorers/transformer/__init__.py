@@ -13,6 +13,7 @@ from tagdesk.errors import InputError, UsageError
 from tagdesk.scorers.base import Examples, Progress, out_of_fold, silent
 from tagdesk.scorers.recipe import Recipe
 from tagdesk.scorers.transformer.checkpoint import Checkpoint
+from tagdesk.scorers.transformer.hurry import hurried
 from tagdesk.scorers.transformer.network import Network, PooledEncoder, Pooling, load_encoder, tokenizer_json
 from tagdesk.scorers.transformer.scorer import TransformerScorer, problem_of
 from tagdesk.scorers.transformer.training import (
@@ -20,6 +21,7 @@ from tagdesk.scorers.transformer.training import (
     chance_of_its_own,
     device_of,
     fingerprint_of,
+    seed_of,
     train,
 )
 
@@ -65,7 +67,7 @@ def fit(
                 f"The encoder {folder.name!r} does not suit: {problem} Lower max_tokens, or name another encoder.",
                 code="bad_encoder",
             )
-        seen = _encoded(examples, tokenizer)
+        seen = _encoded(examples, tokenizer, recipe)
         held_out = _encoded(validation, tokenizer) if validation is not None and len(validation) else None
         state = Checkpoint(checkpoint, fingerprint_of(network, seen, held_out, recipe)) if checkpoint else None
         train(
@@ -89,5 +91,11 @@ def score_out_of_fold(
     return out_of_fold(examples, folds, lambda part: fit(part, recipe, progress=progress), progress)
 
 
-def _encoded(examples: Examples, tokenizer: TextTokenizer) -> Encoded:
-    return Encoded(tokenizer.split(examples.texts).ids, examples.targets)
+def _encoded(examples: Examples, tokenizer: TextTokenizer, recipe: Recipe | None = None) -> Encoded:
+    """Token ids; where a recipe wants them misspelled, anew for each of its epochs."""
+    by_epoch = []
+    if recipe is not None and recipe.typos:
+        for epoch in range(recipe.epochs):
+            texts = hurried(examples.texts, recipe.typos, seed_of(recipe.seed, epoch, 2))
+            by_epoch.append(tokenizer.split(texts).ids)
+    return Encoded(tokenizer.split(examples.texts).ids, examples.targets, by_epoch)

@@ -29,13 +29,21 @@ TEMPERATURES = np.geomspace(0.25, 8.0, 41)
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """Texts as token ids, with their targets (tickets, labels)."""
+    """Texts as token ids, with their targets (tickets, labels).
+
+    `by_epoch` holds the ids anew for each epoch, where texts are misspelled in another way each time.
+    """
 
     ids: Sequence[Sequence[int]]
     targets: Targets
+    by_epoch: Sequence[Sequence[Sequence[int]]] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def in_epoch(self, epoch: int) -> Sequence[Sequence[int]]:
+        """The ids as that epoch reads them."""
+        return self.by_epoch[epoch] if self.by_epoch else self.ids
 
 
 def train(  # noqa: PLR0913 - what is trained, on what, how, and who is told
@@ -65,20 +73,20 @@ def train(  # noqa: PLR0913 - what is trained, on what, how, and who is told
         pos_weight=positive_weights(examples.targets, recipe.class_weights).to(network.device)
     )
     targets = torch.from_numpy(examples.targets.astype(np.float32))
-    lengths = [len(row) for row in examples.ids]
     standing = checkpoint.restore(network, optimiser) if checkpoint else Standing()
     plan: list[IntArray] = []
     network.train()
     while standing.step < steps and not _is_stale(standing, recipe):
         epoch, place = divmod(standing.step, per_epoch)
         if place == 0 or not plan:
-            plan = epoch_batches(lengths, recipe.batch_size, seed=_seed(recipe.seed, epoch))
+            lengths = [len(row) for row in examples.in_epoch(epoch)]
+            plan = epoch_batches(lengths, recipe.batch_size, seed=seed_of(recipe.seed, epoch))
         rows = plan[place]
-        torch.manual_seed(_seed(recipe.seed, standing.step, 1))  # dropout
+        torch.manual_seed(seed_of(recipe.seed, standing.step, 1))  # dropout
         for group in optimiser.param_groups:
             group["lr"] = group["peak"] * ramp(standing.step, steps, recipe.warmup_share)
         with _precision(network.device, recipe):
-            logits = network(*padded([examples.ids[row] for row in rows], pad_id, network.device))
+            logits = network(*padded([examples.in_epoch(epoch)[row] for row in rows], pad_id, network.device))
             loss = loss_of(logits.float(), targets[rows].to(network.device))
         optimiser.zero_grad()
         loss.backward()
@@ -229,5 +237,6 @@ def _refuse_divergence(loss: Tensor, norm: Tensor, step: int, recipe: Recipe) ->
         )
 
 
-def _seed(*parts: int) -> int:
+def seed_of(*parts: int) -> int:
+    """One seed made of several, so that no two uses of chance are alike."""
     return int(np.random.SeedSequence(parts).generate_state(1)[0])
