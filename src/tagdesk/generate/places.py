@@ -3,6 +3,9 @@
 Each ticket gets a label set, and among the label set's tickets a rank. The combinations of one sentence per label and
 up to two asides are numbered; multiplying a rank by a number coprime to their count permutes them, so that tickets
 differ in a sentence without anything having to be remembered, and any ticket can be made without those before it.
+
+An aside that stands alone in some ticket never stands beside a second one in another, nor alone beside more needs or
+fewer: otherwise one ticket could be the other with a short sentence more, and they would say nearly the same.
 """
 
 from __future__ import annotations
@@ -16,8 +19,8 @@ from typing import Final, TypeVar
 
 _Item = TypeVar("_Item")
 
-MOST_ASIDES: Final = 2
 SHARES: Final = (12, 45, 36, 7)  # tickets in a hundred that raise no, one, two and three labels
+_ALONE: Final = 5  # one aside in five stands alone; the others come in pairs
 _BY_ASIDES: Final = (3, 4, 3)  # tickets in ten with no, one and two asides, while there are such left
 
 
@@ -35,20 +38,22 @@ class Place:
 
 
 class Combinations:
-    """All combinations of a sentence for each of some labels with up to two asides, in a scattered order.
+    """All combinations of a sentence for each of some labels with no aside, one or two, in a scattered order.
 
     Args:
         sizes: how many sentences there are for each label.
-        asides: how many asides there are.
+        alone: the asides that stand alone.
+        paired: the asides of which two stand together.
         key: the same key gives the same order.
     """
 
-    def __init__(self, sizes: Sequence[int], asides: int, key: str) -> None:
+    def __init__(self, sizes: Sequence[int], alone: Sequence[int], paired: Sequence[int], *, key: str) -> None:
         self._sizes = tuple(sizes)
-        self._asides = asides
+        self._alone = tuple(alone)
+        self._paired = tuple(paired)
         base = math.prod(sizes)
         draw = Random(key)  # noqa: S311 - chance by a seed, no secret
-        whole = [base * math.comb(asides, count) for count in range(MOST_ASIDES + 1)]
+        whole = [base, base * len(alone), base * math.comb(len(paired), 2)]
         self._spaces = tuple((size, *_step(size, draw)) for size in whole)
         self._phases = _phases(whole)
         self.capacity = sum(ranks for ranks, _, _ in self._phases)
@@ -62,7 +67,16 @@ class Combinations:
         for sentences_of_label in self._sizes:
             rest, sentence = divmod(rest, sentences_of_label)
             sentences.append(sentence)
-        return tuple(sentences), _unranked(rest, count)
+        return tuple(sentences), self._asides(rest, count)
+
+    def _asides(self, number: int, count: int) -> tuple[int, ...]:
+        """The set of `count` asides that stands at a place among all such sets."""
+        if count == 0:
+            return ()
+        if count == 1:
+            return (self._alone[number],)
+        high = (1 + math.isqrt(1 + 8 * number)) // 2
+        return (self._paired[number - high * (high - 1) // 2], self._paired[high])
 
     def _tier(self, rank: int, *, wrap: bool) -> tuple[int, int]:
         """How many asides the combination at a rank has, and its number among those with as many."""
@@ -97,12 +111,15 @@ class Walk:
         block = _shuffled((min(size, most) for size, share in enumerate(SHARES) for _ in range(share)), draw)
         self._block = tuple(block)
         self._nth = tuple(block[:position].count(size) for position, size in enumerate(block))
+        alone = range(0, asides, _ALONE)
+        paired = [aside for aside in range(asides) if aside % _ALONE]
         self._sets: list[list[tuple[tuple[str, ...], Combinations]]] = []
         for size in range(most + 1):
             sets = _shuffled(combinations(sentences, size), draw)
             sizes = [[sentences[label] for label in labels] or [without_need] for labels in sets]
             spaces = [
-                Combinations(given, asides, f"{seed} {labels}") for labels, given in zip(sets, sizes, strict=True)
+                Combinations(given, alone[size :: len(SHARES)], paired, key=f"{seed} {labels}")
+                for labels, given in zip(sets, sizes, strict=True)
             ]
             self._sets.append(list(zip(sets, spaces, strict=True)))
 
@@ -146,16 +163,6 @@ def _step(size: int, draw: Random) -> tuple[int, int]:
     while size and math.gcd(factor, size) != 1:
         factor += 1
     return factor, int(draw.random() * size)
-
-
-def _unranked(number: int, count: int) -> tuple[int, ...]:
-    """The set of `count` (0, 1 or 2) numbers that stands at a place among all such sets."""
-    if count == 0:
-        return ()
-    if count == 1:
-        return (number,)
-    high = (1 + math.isqrt(1 + 8 * number)) // 2
-    return (number - high * (high - 1) // 2, high)
 
 
 def _shuffled(items: Iterable[_Item], draw: Random) -> list[_Item]:
