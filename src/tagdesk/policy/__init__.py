@@ -20,6 +20,7 @@ __all__ = ["FILE", "Objective", "Policy", "fit", "parse_objective"]
 
 FILE = "policy.json"
 REFUSED = 0.03  # share of the tickets with labels that may be called out of scope
+EVEN = 0.5  # what is more probably some label's than none's is never refused
 FEWEST = 30  # tickets with labels from which the out-of-scope cut is found
 
 
@@ -184,12 +185,12 @@ def fit(
 
 
 def _scope_cut(none: Probs) -> float:
-    """The lowest cut that refuses no more than `REFUSED` of these tickets (tickets,), which carry labels."""
+    """The lowest cut, not below `EVEN`, that refuses no more than `REFUSED` of these tickets, which carry labels."""
     if len(none) < FEWEST:
         return math.inf
     ranked = -np.sort(-none.astype(np.float64))
-    first_kept = ranked[int(REFUSED * len(ranked))]
-    return min(1.0, float(np.nextafter(np.float32(first_kept), np.float32(2))))
+    cut = float(np.nextafter(np.float32(ranked[int(REFUSED * len(ranked))]), np.float32(2)))
+    return max(cut, EVEN) if cut <= 1 else math.inf
 
 
 def _by_name(names: Sequence[str], thresholds: Thresholds) -> dict[str, float | None]:
