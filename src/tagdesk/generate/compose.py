@@ -61,7 +61,7 @@ class Composer:
         sizes = {label: len(needs) for label, needs in book.needs.items()}
         self._walk = Walk(sizes, len(self._alone), len(book.asides), seed=seed, wrap=repeats)
         self._shares = list(accumulate(channel.share for channel in book.channels))
-        self._places: dict[frozenset[str], tuple[Situation, ...]] = {}
+        self._situations = tuple((one, frozenset(one.words)) for one in book.situations)
 
     @property
     def capacity(self) -> int:
@@ -104,10 +104,7 @@ class Composer:
     def _situation(self, phrases: Sequence[Phrase], draw: Draw) -> Situation:
         """A situation that has words for all the slots."""
         needed = frozenset[str]().union(*(phrase.slots for phrase in phrases)) & self.book.local_slots
-        fitting = self._places.get(needed)
-        if fitting is None:
-            fitting = tuple(one for one in self.book.situations if needed <= one.words.keys())
-            self._places[needed] = fitting
+        fitting = [one for one, slots in self._situations if needed <= slots]
         return fitting[int(draw() * len(fitting))]
 
     def _body(self, sentences: list[Phrase], asides: list[Phrase], draw: Draw, fill: Fill) -> str:
