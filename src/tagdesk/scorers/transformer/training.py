@@ -21,7 +21,7 @@ from tagdesk.scorers.recipe import Recipe
 from tagdesk.scorers.transformer.checkpoint import Checkpoint, Standing
 from tagdesk.scorers.transformer.network import Network, padded, read_logits
 
-GROUPED = 8  # batches that are sorted by length together: little padding, and still random company
+GROUPED = 50  # batches that are sorted by length together: little padding, and still random company
 HEAVIEST = 20.0  # weight of a rare label's positives; beyond that a handful of tickets would steer everything
 SAVE_EVERY = 200  # steps between two checkpoints within an epoch
 TEMPERATURES = np.geomspace(0.25, 8.0, 41)
