@@ -131,6 +131,14 @@ def test_a_walk_within_its_capacity_repeats_nothing() -> None:
     assert len(set(places)) == len(places)
 
 
+def test_hundreds_of_labels_are_walked_without_listing_all_their_sets() -> None:
+    walk = Walk({f"L{number}": 3 for number in range(400)}, 40, 10, seed=0)
+    places = [walk.at(index) for index in range(walk.capacity)]
+    assert len(set(places)) == len(places)
+    assert len({label for place in places for label in place.labels}) == 400
+    assert all(len(set(place.labels)) == len(place.labels) for place in places)
+
+
 def test_an_exhausted_book_says_so_at_once_and_repeats_only_when_allowed() -> None:
     book = PhraseBook.from_toml(SMALL)
     composer = Composer(book, seed=0)

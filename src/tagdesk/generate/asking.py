@@ -83,7 +83,7 @@ class Author:
             except ProviderError as error:
                 if not asked.accepted:
                     raise
-                asked.stopped = str(error)
+                asked.stopped = str(error).rstrip(".")
                 return
             dearest = max(dearest, asked.tokens - before)
             taken = 0

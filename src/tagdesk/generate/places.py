@@ -21,6 +21,7 @@ _Item = TypeVar("_Item")
 
 SHARES: Final = (12, 45, 36, 7)  # tickets in a hundred that raise no, one, two and three labels
 _ALONE: Final = 5  # one aside in five stands alone; the others come in pairs
+_MOST_SETS: Final = 5_000  # label sets of one size; a taxonomy of hundreds of labels has millions
 _BY_ASIDES: Final = (3, 4, 3)  # tickets in ten with no, one and two asides, while there are such left
 
 
@@ -115,7 +116,7 @@ class Walk:
         paired = [aside for aside in range(asides) if aside % _ALONE]
         self._sets: list[list[tuple[tuple[str, ...], Combinations]]] = []
         for size in range(most + 1):
-            sets = _shuffled(combinations(sentences, size), draw)
+            sets = _label_sets(tuple(sentences), size, draw)
             sizes = [[sentences[label] for label in labels] or [without_need] for labels in sets]
             spaces = [
                 Combinations(given, alone[size :: len(SHARES)], paired, key=f"{seed} {labels}")
@@ -140,6 +141,18 @@ class Walk:
         rank, which = divmod(turn * self._block.count(size) + self._nth[position], len(sets))
         labels, space = sets[which]
         return Place(labels, *space.at(rank, wrap=self._wrap))
+
+
+def _label_sets(labels: Sequence[str], size: int, draw: Random) -> list[tuple[str, ...]]:
+    """All sets of `size` labels in a random order; of very many a random choice."""
+    if math.comb(len(labels), size) <= _MOST_SETS:
+        return _shuffled(combinations(labels, size), draw)
+    chosen: dict[tuple[int, ...], None] = {}
+    while len(chosen) < _MOST_SETS:
+        some = {int(draw.random() * len(labels)) for _ in range(size)}
+        if len(some) == size:
+            chosen[tuple(sorted(some))] = None
+    return [tuple(labels[place] for place in places) for places in chosen]
 
 
 def _phases(left: list[int]) -> tuple[tuple[int, tuple[int, ...], tuple[int, ...]], ...]:
