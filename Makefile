@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format data-report starter bench bench-seed bench-int8 bench-judgement bench-audit bench-leaks bench-messages docs clean
+.PHONY: help demo test check format notebooks data-report starter bench bench-seed bench-int8 bench-judgement bench-audit bench-leaks bench-messages docs clean
 
 help:  ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 18
@@ -27,6 +27,9 @@ check: $(VENV)/dev  ## Lint, format, types, floors
 format: $(VENV)/dev  ## Put the code into its usual form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+notebooks: $(VENV)/dev  ## Run the notebooks and keep their output in build/notebooks
+	$(BIN)/python scripts/run_notebooks.py
 
 data-report: $(VENV)/dev  ## Count and draw what data/tickets holds
 	$(BIN)/python scripts/data_report.py
