@@ -69,7 +69,7 @@ def sets(data: Path) -> dict[str, Path]:
     public = {name: data / "messages" / f"{name}.csv" for name in SETS}
     return {
         **public,
-        "own test part, unseen domains": OWN,
+        "own test part": OWN,
         "reference tickets, test": data / "seed_tickets" / "test.csv",
     }
 

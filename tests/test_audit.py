@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import tiny
-from tagdesk.audit import audit, corrected
+from tagdesk.audit import audit
+from tagdesk.audit.table import corrected
 from tagdesk.cli import run
 from tagdesk.dataset import read_tickets, write_tickets
 from tagdesk.errors import InputError
@@ -57,15 +58,29 @@ def test_unlabelled_tickets_cannot_be_audited(spoiled: list[Ticket]) -> None:
 
 @pytest.mark.parametrize(
     ("verdict", "labels"),
-    [("", {"A"}), ("  ", {"A"}), ("suggested", {"B"}), ("NONE", set()), ("A|B", {"A", "B"}), ('["C|D"]', {"C|D"})],
+    [
+        ("", {"A"}),
+        ("  ", {"A"}),
+        ("Suggested ", {"B"}),
+        ("NONE", set()),
+        ("[]", set()),
+        ("A|B", {"A", "B"}),
+        ('["C|D"]', {"C|D"}),
+    ],
 )
 def test_a_verdict_is_read_as_it_is_meant(verdict: str, labels: set[str]) -> None:
-    assert corrected(frozenset({"A"}), frozenset({"B"}), verdict) == labels
+    assert corrected(frozenset({"A"}), frozenset({"B"}), verdict, ["A", "C|D"]) == labels
 
 
 def test_a_verdict_that_cannot_be_read_says_what_is_expected() -> None:
     with pytest.raises(InputError, match="joined by"):
-        corrected(frozenset(), frozenset(), "['A'")
+        corrected(frozenset(), frozenset(), "['A'", [])
+
+
+@pytest.mark.parametrize("verdict", ["yes", "None.", "Biling Issue", "suggested|none", "A|none"])
+def test_a_mistyped_verdict_makes_no_new_category(verdict: str) -> None:
+    with pytest.raises(InputError, match="no label of this file"):
+        corrected(frozenset({"A"}), frozenset({"B"}), verdict, ["A", "B", "Billing Issue"])
 
 
 def test_a_table_goes_out_and_comes_back(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -94,7 +109,7 @@ def test_a_table_of_another_file_is_refused(file: Path, tmp_path: Path, capsys: 
     table = tmp_path / "found.csv"
     head = "row,id,labels,suggested_labels,new_labels,doubt,reason,text\n"
     for line, said in (
-        ("1,nobody,A,B,suggested,.9,why,text", "has id"),
+        ("1,nobody,A,B,suggested,.9,why,text", "another ticket"),
         ("9999,1,A,B,none,.9,why,text", "no row 9999"),
     ):
         table.write_text(f"{head}{line}\n", encoding="utf-8")
@@ -109,3 +124,104 @@ def test_a_table_of_another_file_is_refused(file: Path, tmp_path: Path, capsys: 
 def test_apply_needs_a_place_to_write(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["audit", str(file), "--apply", str(file)]) == 2
     assert "--out" in capsys.readouterr().err
+
+
+def small(tmp_path: Path, *rows: str, head: str = "text,labels") -> tuple[Path, Path]:
+    """A file of tickets, and a table whose verdict for its first row is `suggested`."""
+    file, table = tmp_path / "small.csv", tmp_path / "table.csv"
+    file.write_text("\n".join([head, *rows]) + "\n", encoding="utf-8")
+    cells = "1,1,A,A|B,suggested,.9,why,first ticket"
+    table.write_text(f"row,id,labels,suggested_labels,new_labels,doubt,reason,text\n{cells}\n", encoding="utf-8")
+    return file, table
+
+
+def applied(file: Path, table: Path, out: Path, *more: str) -> int:
+    return run(["audit", str(file), "--apply", str(table), "--out", str(out), *more])
+
+
+def test_a_row_that_was_put_in_since_is_noticed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, table = small(tmp_path, "a new one,B", "first ticket,A")
+    assert applied(file, table, tmp_path / "out.csv") == 3
+    assert "another ticket" in capsys.readouterr().err
+
+
+def test_labels_that_changed_since_are_not_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, table = small(tmp_path, "first ticket,B", "second,A")
+    assert applied(file, table, tmp_path / "out.csv") == 3
+    assert "since the audit" in capsys.readouterr().err
+
+
+def test_a_table_may_be_applied_twice(tmp_path: Path) -> None:
+    file, table = small(tmp_path, "first ticket,A", "second,A")
+    assert applied(file, table, tmp_path / "once.csv") == 0
+    assert applied(tmp_path / "once.csv", table, tmp_path / "twice.csv") == 0
+    assert (tmp_path / "once.csv").read_bytes() == (tmp_path / "twice.csv").read_bytes()
+
+
+def test_the_column_that_was_read_is_the_one_that_is_written(tmp_path: Path) -> None:
+    file, table = small(tmp_path, "first ticket,mine,A", "second,mine,B", head="text,categories,labels")
+    assert applied(file, table, tmp_path / "out.csv") == 0
+    assert (tmp_path / "out.csv").read_text().splitlines()[1] == "first ticket,mine,A|B"
+    file, table = small(tmp_path, "first ticket,A", "second,B", head="text,Tags")
+    assert applied(file, table, tmp_path / "out2.csv", "--labels-column", "tags") == 0
+    assert (tmp_path / "out2.csv").read_text().splitlines()[:2] == ["text,Tags", "first ticket,A|B"]
+
+
+def test_no_verdict_is_lost_in_silence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, table = small(tmp_path, "first ticket,A", "second,B")
+    whole = table.read_text(encoding="utf-8")
+    for spoiled, said in (
+        (whole.replace("first ticket", ""), "cannot be read"),
+        (whole + "1,1,A,A|B,none,.9,why,first ticket\n", "another verdict"),
+        (whole.replace("1,1,A", "one,1,A"), "row number"),
+    ):
+        table.write_text(spoiled, encoding="utf-8")
+        assert applied(file, table, tmp_path / "out.csv") == 3
+        assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("delimiter", "encoding"), [(";", "utf-8-sig"), ("\t", "utf-8"), (";", "cp1252"), (",", "cp1252")]
+)
+def test_a_table_that_a_spreadsheet_saved_is_read(delimiter: str, encoding: str, tmp_path: Path) -> None:
+    file, table = small(tmp_path, "first ticket,A", "second,B")
+    content = table.read_text(encoding="utf-8").replace("why", "wäre").replace(",", delimiter).replace("1\n", "1.0\n")
+    table.write_text(content, encoding=encoding)
+    assert applied(file, table, tmp_path / "out.csv") == 0
+    assert "first ticket,A|B" in (tmp_path / "out.csv").read_text()
+
+
+def test_tickets_that_nobody_labelled_stay_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, table = small(tmp_path)
+    file = tmp_path / "some.jsonl"
+    file.write_text('{"text": "first ticket", "labels": ["A"]}\n{"text": "who knows", "labels": null}\n')
+    assert applied(file, table, tmp_path / "out.jsonl") == 0
+    assert [ticket.labels for ticket in read_tickets(tmp_path / "out.jsonl").tickets] == [{"A", "B"}, None]
+    assert applied(file, table, tmp_path / "out.csv") == 2
+    assert "unlabelled" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_corrected_tickets_are_of_one_kind_whatever_the_file(kind: str, tmp_path: Path) -> None:
+    file, table = small(tmp_path, "first ticket,A", "second,B", '"",B')
+    assert applied(file, table, tmp_path / f"out.{kind}") == 5
+    assert [ticket.labels for ticket in read_tickets(tmp_path / f"out.{kind}").tickets] == [{"A", "B"}, {"B"}]
+    assert (tmp_path / f"out.{kind}.rejects.jsonl").exists()
+
+
+@pytest.mark.parametrize(("out", "code"), [("out.xyz", 3), ("nowhere\0/out.csv", 2)])
+def test_a_place_that_cannot_be_written_is_refused_before_the_work(
+    out: str, code: int, file: Path, tmp_path: Path
+) -> None:
+    assert run(["audit", str(file), "--out", str(tmp_path / out)]) == code
+
+
+def test_apply_trains_nothing(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["audit", str(file), "--apply", str(file), "--out", "x.csv", "--recipe", "linear"]) == 2
+    assert "trains nothing" in capsys.readouterr().err
+
+
+def test_a_file_without_labels_says_where_they_may_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "tags.csv").write_text("text,tags\nhello,A\n", encoding="utf-8")
+    assert run(["audit", str(tmp_path / "tags.csv"), "--out", str(tmp_path / "out.csv")]) == 3
+    assert "--labels-column" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -140,3 +141,18 @@ def test_calibration_learns_the_column_from_tickets_without_labels() -> None:
     assert none is not None
     assert none[~targets.any(axis=1)].min() > 0.9
     assert none[targets.any(axis=1)].max() < 0.1
+
+
+def test_a_cut_is_no_part_of_a_model_that_cannot_see_scope(copy_of: Callable[[str], Path]) -> None:
+    folder = copy_of("probe")
+    policy = json.loads((folder / "policy.json").read_text(encoding="utf-8"))
+    (folder / "policy.json").write_text(json.dumps({**policy, "out_of_scope": 0.7}), encoding="utf-8")
+    tiny.reseal(folder)
+    with pytest.raises(ArtefactError, match="out of scope"):
+        Model.load(folder)
+
+
+def test_copies_of_one_text_teach_nothing_of_scope(tickets: list[Ticket], encoder: Path) -> None:
+    copies = [Ticket(f"n{i}", "ok ok", frozenset()) for i in range(20)]
+    recipe = Recipe(kind="probe", encoder=str(encoder))
+    assert not train([*tickets, *copies], recipe).model.knows_scope

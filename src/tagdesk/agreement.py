@@ -23,6 +23,8 @@ def alpha(codes: IntArray) -> float:
     >>> round(alpha(np.array([[0, 0, 1, 1], [0, 1, 0, 1]])), 3)
     0.125
     """
+    if codes.ndim != 2 or codes.min(initial=0) < MISSING:
+        raise ValueError(f"Codes {codes.shape}: expected (coders, units), from 0 up, or {MISSING} for a gap.")
     n_codes = int(codes.max(initial=0)) + 1
     counts = np.zeros((codes.shape[1], n_codes), dtype=np.float64)  # of each code for each unit
     for row in codes:

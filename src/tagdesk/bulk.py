@@ -17,8 +17,8 @@ from tagdesk.scorers.base import Progress, silent
 
 AT_ONCE = 128  # rows in memory
 LABELS, DECISION, FLAGS, MODEL = "predicted_labels", "decision", "flags", "model"
-SCOPE = "out_of_scope"
 SCORE = "score: "
+SCOPE = f"{SCORE}(out of scope)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,8 @@ def classify(
     """Label every row of a file; memory stays the same however long it is.
 
     The result holds the columns of the source, then `predicted_labels`, `decision` (the strongest of any label),
-    `flags`, `model`, one `score: <label>` for each label, and where the model has learned it `out_of_scope`, the
-    probability that no label applies; those of an earlier result are replaced. It appears whole,
+    `flags`, `model`, one `score: <label>` for each label, and `score: (out of scope)`, the probability that no label
+    applies, where the model has learned it; those of an earlier result are replaced. It appears whole,
     or not at all. Rows that hold no ticket are in `<out>.rejects.jsonl`. Raises UsageError where a column of the source
     has one of these names and is not from an earlier result.
     """

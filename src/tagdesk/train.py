@@ -191,8 +191,9 @@ def _fit(  # noqa: PLR0913, PLR0917 - what to learn from, how, and whom to tell
 
 
 def _taught(examples: Examples, *, like: Examples) -> Examples:
-    """The examples as scorers learn them: "none of these" is one more label, where enough of `like` carry none."""
-    if (~like.targets.any(axis=1)).sum() < FEWEST:
+    """The examples as scorers learn them: "none of these" is one more label where enough texts of `like` carry none."""
+    silent_texts = {text for text, row in zip(like.texts, like.targets, strict=True) if not row.any()}
+    if len(silent_texts) < FEWEST:
         return examples
     return Examples(examples.texts, calibrate.with_none(examples.targets))
 

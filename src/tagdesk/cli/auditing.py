@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.text import Text
 
-from tagdesk.audit import ACCEPT, NO_LABEL, Audit, audit, corrected
+from tagdesk.audit import Audit, audit
+from tagdesk.audit.apply import apply as apply_verdicts
+from tagdesk.audit.table import ACCEPT, NO_LABEL, read_verdicts, write_table
 from tagdesk.cli import options, reading, screen
 from tagdesk.cli.training import choose_recipe, read_taxonomy
-from tagdesk.dataset import Accepted, Columns, File, ReadResult, open_writer
+from tagdesk.dataset import Accepted, Columns, File
 from tagdesk.dataset.draft import refuse_target
-from tagdesk.dataset.labels import join_labels, parse_labels
-from tagdesk.errors import InputError, UsageError
+from tagdesk.dataset.kinds import kind_of
+from tagdesk.errors import UsageError
 
-FIELDS = ("row", "id", "labels", "suggested_labels", "new_labels", "doubt", "reason", "text")
+RECIPE = "probe"
 SHOWN = 10  # findings and pairs of labels that are printed
 LONGEST = 100  # characters of a ticket that are printed
 NOTEWORTHY = 0.2  # share of the rarer label's tickets from which a pair of labels is named
@@ -32,7 +33,7 @@ def audit_file(
     apply: Annotated[
         Path | None, typer.Option("--apply", help="A table of findings whose column new_labels a person filled in.")
     ] = None,
-    recipe: Annotated[str, typer.Option("--recipe", "-r", help="How the models are trained that judge.")] = "probe",
+    recipe: Annotated[str, typer.Option("--recipe", "-r", help="How the models are trained that judge.")] = RECIPE,
     settings: Annotated[
         list[str] | None, typer.Option("--set", "-s", help="A setting of the recipe, as in folds=5; repeatable.")
     ] = None,
@@ -54,51 +55,48 @@ def audit_file(
     new_labels: labels joined by |, "none" for no label, "suggested" to accept the suggestion, or nothing to leave the
     ticket as it is. Then run it again with --apply to get the corrected file.
     """
-    target = out or (Path(f"{file.name.partition('.')[0]}.audit.csv") if apply is None else None)
-    if target is None:
-        raise UsageError(
-            "--apply writes the corrected tickets to a new file. Name it with --out.", code="missing_option"
-        )
-    refuse_target(target, force=force, inputs=[file, *([apply] if apply else [])])
+    labels = read_taxonomy(taxonomy) if taxonomy else None
     columns = Columns(text=text_column, labels=labels_column, time="", unit="")
-    read = reading.read(File(file, columns, encoding, delimiter, file_format))
-    if apply is None:
-        labelled = [row for row in read.accepted if row.ticket.is_labelled]
-        chosen = choose_recipe(recipe, settings or [], seed)
-        labels = read_taxonomy(taxonomy) if taxonomy else None
-        with screen.progress() as report:
-            found = audit([row.ticket for row in labelled], chosen, taxonomy=labels, progress=report)
-        _write_table(target, found, labelled, force=force)
-        _tell(found, labelled, target, as_json=as_json)
-    else:
-        changed = _apply(read, _verdicts(apply), labels_column, target, force=force)
-        answer = {"file": str(file), "tickets": len(read.accepted), "changed": changed, "out": str(target)}
+    source = File(file, columns, encoding, delimiter, file_format)
+    if apply is not None:
+        if out is None or recipe != RECIPE or settings or seed is not None:
+            raise UsageError(
+                "--apply trains nothing and writes a new file. Name that file with --out, and leave out --recipe, "
+                "--set and --seed.",
+                code="missing_option" if out is None else "unused_setting",
+            )
+        _refuse_place(out, force=force, inputs=[file, apply])
+        read = reading.read(source)
+        known = {name for row in read.accepted for name in row.ticket.labels or ()} | set(
+            labels.names if labels else ()
+        )
+        changed = apply_verdicts(read, read_verdicts(apply, known), out, force=force, inputs=[file, apply])
+        answer = {"file": str(file), "tickets": len(read.accepted), "changed": changed, "out": str(out)}
         if as_json:
             screen.print_json(answer)
         else:
             screen.out().print(screen.mapping_lines(answer), markup=False)
+    else:
+        target = out or Path(f"{file.stem}.audit.csv")
+        _refuse_place(target, force=force, inputs=[file])
+        chosen = choose_recipe(recipe, settings or [], seed)
+        read = reading.read(source)
+        labelled = [row for row in read.accepted if row.ticket.is_labelled]
+        with screen.progress() as report:
+            found = audit([row.ticket for row in labelled], chosen, taxonomy=labels, progress=report)
+        write_table(target, found, labelled, force=force, inputs=[file])
+        _tell(found, labelled, target, as_json=as_json)
     reading.end(read)
 
 
 COMMANDS = {"audit": audit_file}
 
 
-def _write_table(path: Path, found: Audit, rows: list[Accepted], *, force: bool) -> None:
-    with open_writer(path, FIELDS, force=force, types={"row": int, "doubt": float}) as table:
-        for finding in found.findings:
-            row = rows[finding.place]
-            table.write(
-                {
-                    "row": row.number,
-                    "id": row.ticket.id,
-                    "labels": join_labels(finding.labels),
-                    "suggested_labels": join_labels(finding.suggested),
-                    "new_labels": "",
-                    "doubt": round(finding.doubt, 3),
-                    "reason": "; ".join(finding.reasons),
-                    "text": row.ticket.text,
-                }
-            )
+def _refuse_place(target: Path, *, force: bool, inputs: list[Path]) -> None:
+    """Raise, before any work is done, for a file that cannot be written."""
+    kind_of(target)
+    reading.refuse_folder(target.parent)
+    refuse_target(target, force=force, inputs=inputs)
 
 
 def _tell(found: Audit, rows: list[Accepted], path: Path, *, as_json: bool) -> None:
@@ -152,62 +150,3 @@ def _tell(found: Audit, rows: list[Accepted], path: Path, *, as_json: bool) -> N
         f"tagdesk audit FILE --apply {path} --out corrected.csv",
         markup=False,
     )
-
-
-def _verdicts(path: Path) -> Mapping[int, tuple[str, frozenset[str], str]]:
-    """What a person wrote into a table of findings: by row its id, what was suggested, and the verdict."""
-    read = File(path, Columns(text="text", labels="", id="id", time="", unit="")).read()
-    needed = {"row", "suggested_labels", "new_labels"}
-    if missing := needed - set(read.fields):
-        raise InputError(
-            f"{path}: no column {', '.join(sorted(missing))}. Expected a table that `tagdesk audit` wrote.",
-            code="missing_column",
-        )
-    verdicts = {}
-    for row in read.accepted:
-        number, suggested, verdict = (
-            str(row.raw.get(column) or "") for column in ("row", "suggested_labels", "new_labels")
-        )
-        if verdict.strip():
-            try:
-                verdicts[int(number)] = (row.ticket.id, parse_labels(suggested), verdict)
-            except ValueError as error:
-                raise InputError(f"{path}, line {row.where}: {error}", code="bad_labels") from error
-    return verdicts
-
-
-def _apply(
-    read: ReadResult,
-    verdicts: Mapping[int, tuple[str, frozenset[str], str]],
-    labels_column: str | None,
-    out: Path,
-    *,
-    force: bool,
-) -> int:
-    """Write the tickets with the labels that a person decided on; gives how many changed."""
-    column = labels_column or next(
-        (field for field in read.fields if field.strip().casefold() in {"labels", "categories"}), "labels"
-    )
-    fields = list(dict.fromkeys([*read.fields, *(name for row in read.accepted for name in row.raw), column]))
-    strays = set(verdicts) - {row.number for row in read.accepted}
-    if strays:
-        raise InputError(
-            f"The file has no row {min(strays)}. Apply the table to the file that was audited.", code="other_file"
-        )
-    changed = 0
-    with open_writer(out, fields, force=force) as writer:
-        for row in read.accepted:
-            cells = dict(row.raw)
-            if row.number in verdicts:
-                ticket_id, suggested, verdict = verdicts[row.number]
-                if ticket_id != row.ticket.id:
-                    raise InputError(
-                        f"Row {row.number} has id {row.ticket.id[:60]!r}, and {ticket_id[:60]!r} in the table. Apply "
-                        "the table to the file that was audited.",
-                        code="other_file",
-                    )
-                labels = corrected(row.ticket.labels or frozenset(), suggested, verdict)
-                changed += labels != row.ticket.labels
-                cells[column] = sorted(labels)
-            writer.write(cells)
-    return changed

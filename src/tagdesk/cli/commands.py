@@ -55,8 +55,10 @@ _HOMES: dict[str, tuple[str, tuple[str, ...]]] = {
         (
             "tagdesk generate made-up.csv -n 1000 --seed 7",
             "tagdesk generate made-up.jsonl --phrases phrases.toml --taxonomy taxonomy.toml",
-            "tagdesk generate made-up.csv -n 200 --provider openai-compatible "
-            "--base-url http://localhost:11434/v1 --model llama3.1 --budget-tokens 100000",
+            (
+                "tagdesk generate made-up.csv -n 200 --provider openai-compatible "
+                "--base-url http://localhost:11434/v1 --model llama3.1 --budget-tokens 100000"
+            ),
         ),
     ),
     "export": (

@@ -15,7 +15,7 @@ from tagdesk.errors import InputError, UsageError
 from tagdesk.report import report_folder, write_report
 from tagdesk.scorers import Recipe, named_recipes
 from tagdesk.taxonomy import Taxonomy
-from tagdesk.train import Trained
+from tagdesk.train import FEWEST, Trained
 from tagdesk.train import train as train_model
 
 
@@ -168,6 +168,7 @@ def _answer(trained: Trained, folder: Path) -> dict[str, object]:
         "path": str(folder),
         "report": str(report_folder(folder) / "report.md"),
         "measured_on": trained.evidence.source,
+        "knows_out_of_scope": trained.model.knows_scope,
         "ece_before_calibration": trained.ece_raw,
         "brier_before_calibration": trained.brier_raw,
         **trained.report.to_dict(),
@@ -183,6 +184,7 @@ def _print(trained: Trained, folder: Path) -> None:
                 "saved in": folder,
                 "report": report_folder(folder) / "report.md",
                 "measured on": f"{trained.report.n} tickets, {trained.evidence.source}",
+                "out of scope": "learned" if trained.model.knows_scope else f"needs {FEWEST} tickets without a label",
                 "try it": f'tagdesk predict --model {folder} "..."',
             }
         ),

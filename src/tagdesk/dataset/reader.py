@@ -22,11 +22,13 @@ class TicketReader:
 
     Attributes:
         fields: the column names; of JSON Lines those that the first 1,000 rows have.
+        labels_column: the one that labels are read from, None where there is none.
         accepted, rejected, skipped: how many rows there were so far; skipped ones are blank lines.
     """
 
     def __init__(self, source: Source, table: Table, layout: Layout | None) -> None:
         self.fields = table.fields
+        self.labels_column = layout.labels if layout else None
         self.accepted = self.rejected = self.skipped = 0
         self._source = source
         self._rows = self._read(table.pieces, layout)
@@ -123,7 +125,7 @@ def read_tickets(
                 accepted.append(row)
             else:
                 rejected.append(row)
-        return ReadResult(rows.fields, tuple(accepted), tuple(rejected), rows.skipped)
+        return ReadResult(rows.fields, tuple(accepted), tuple(rejected), rows.skipped, rows.labels_column)
 
 
 def _row(piece: Record | Broken, number: int, layout: Layout | None) -> Row:

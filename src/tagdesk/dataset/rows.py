@@ -69,13 +69,14 @@ Row: TypeAlias = Accepted | Rejected
 class ReadResult:
     """A whole file: its accepted and rejected rows, and how many blank lines were skipped.
 
-    `read == len(accepted) + len(rejected) + skipped`, always.
+    `read == len(accepted) + len(rejected) + skipped`, always. The labels were read from `labels_column`.
     """
 
     fields: tuple[str, ...]
     accepted: tuple[Accepted, ...]
     rejected: tuple[Rejected, ...]
     skipped: int
+    labels_column: str | None = None
 
     @property
     def tickets(self) -> list[Ticket]:

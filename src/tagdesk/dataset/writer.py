@@ -80,13 +80,8 @@ def write_tickets(path: str | os.PathLike[str], tickets: Sequence[Ticket], *, fo
     Labels stand joined by `|` in CSV and TSV, as a list elsewhere. Raises UsageError (`mixed_labels`) where CSV or TSV
     would have to tell unlabelled tickets from tickets without a label, which they cannot.
     """
-    labelled = sum(ticket.is_labelled for ticket in tickets)
-    if 0 < labelled < len(tickets) and kind_of(Path(path)).format in {"csv", "tsv"}:
-        raise UsageError(
-            f"{path}: {len(tickets) - labelled} of {len(tickets)} tickets are unlabelled, which CSV cannot tell from "
-            "having no label. Write .jsonl or .parquet.",
-            code="mixed_labels",
-        )
+    refuse_mixed(Path(path), tickets)
+    labelled = any(ticket.is_labelled for ticket in tickets)
     fields = ["id", "text"]
     fields += ["labels"] if labelled else []
     fields += [part for part in ("unit", "time") if any(getattr(ticket, part) is not None for ticket in tickets)]
@@ -94,6 +89,17 @@ def write_tickets(path: str | os.PathLike[str], tickets: Sequence[Ticket], *, fo
     with open_writer(path, fields, force=force, types=types) as rows:
         for ticket in tickets:
             rows.write({field: getattr(ticket, field) for field in fields})
+
+
+def refuse_mixed(path: Path, tickets: Sequence[Ticket]) -> None:
+    """Raise UsageError where a CSV or TSV would make tickets without a label of those that nobody has labelled."""
+    labelled = sum(ticket.is_labelled for ticket in tickets)
+    if 0 < labelled < len(tickets) and kind_of(path).format in {"csv", "tsv"}:
+        raise UsageError(
+            f"{path}: {len(tickets) - labelled} of {len(tickets)} tickets are unlabelled, which CSV cannot tell from "
+            "having no label. Write .jsonl or .parquet.",
+            code="mixed_labels",
+        )
 
 
 class _Known:

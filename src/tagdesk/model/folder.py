@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -132,6 +133,11 @@ def read_folder(folder: Path) -> Parts:
         )
     calibration = Calibration.from_dict(_read_json(folder / "calibration.json"), taxonomy.names)
     policy = Policy.from_dict(_read_json(folder / POLICY), taxonomy.names)
+    if math.isfinite(policy.out_of_scope) and len(calibration.slopes) == len(taxonomy):
+        raise ArtefactError(
+            f"{folder / POLICY} has a cut for tickets out of scope, which this model has not learned to see. {_REMEDY}",
+            code="bad_policy",
+        )
     return Parts(manifest, taxonomy, calibration, policy)
 
 

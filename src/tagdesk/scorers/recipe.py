@@ -16,6 +16,7 @@ from tagdesk.errors import UsageError
 from tagdesk.policy import parse_objective
 
 KINDS = ("probe", "linear", "transformer")
+LONGEST_VECTOR = 1e4
 _WORDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
 
 
@@ -75,7 +76,9 @@ class Recipe:
     warmup_share: float = _setting(0.1, "transformer", low=0, high=1)  # of all steps
     clip_norm: float = _setting(1.0, "transformer", low=0)
     typos: float = _setting(0.0, "transformer", low=0, high=1)  # share of the texts misspelled anew in each epoch
-    vector_length: float = _setting(0.0, "transformer", low=0)  # to which the head's input is brought; 0: as it comes
+    vector_length: float = _setting(
+        0.0, "transformer", low=0, high=LONGEST_VECTOR
+    )  # to which the head's input is brought; 0: as it comes
     freeze_words: bool = _setting(False, "transformer")  # keep the table of words as it was pretrained: carries further
     dropout: float = _setting(0.1, "transformer", low=0, high=0.9)  # before the head
     pooling: str = _setting("auto", "transformer", choices=("auto", "mean", "cls"))

@@ -19,6 +19,7 @@ from tagdesk.encoders.tokens import TextTokenizer
 from tagdesk.errors import ArtefactError
 from tagdesk.scorers.base import Scores, sigmoid
 from tagdesk.scorers.onnx import read_max_tokens
+from tagdesk.scorers.recipe import LONGEST_VECTOR
 from tagdesk.scorers.transformer.network import (
     Network,
     PooledEncoder,
@@ -30,7 +31,6 @@ from tagdesk.scorers.transformer.network import (
 
 TOKENIZE_AT_ONCE = 1024  # texts; keeps memory flat on long inputs
 MOST_LAYERS = 200  # a config that asks for more is no encoder's
-LONGEST_VECTOR = 1e4
 _LEFT_OUT = ("architectures", "auto_map", "_name_or_path", "transformers_version")  # names of code, and of places
 _REMEDY = "Train the model again."
 

@@ -1,4 +1,4 @@
-"""Looks for tickets whose labels are probably wrong, and takes a person's verdicts back."""
+"""Looks for tickets whose labels are probably wrong."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from tagdesk.arrays import BoolArray
 from tagdesk.dataset import near_duplicate_groups, stratified_folds
-from tagdesk.dataset.labels import parse_labels
 from tagdesk.errors import InputError
 from tagdesk.label_errors import Overlap, doubts, overlaps, suspects
 from tagdesk.measure import Evidence, examples_from
@@ -16,9 +15,6 @@ from tagdesk.scorers.base import Progress, silent
 from tagdesk.taxonomy import Taxonomy
 from tagdesk.ticket import Ticket
 from tagdesk.train import out_of_fold, taxonomy_of
-
-NO_LABEL, ACCEPT = "none", "suggested"  # verdicts that are no list of labels
-_VERDICTS = f"labels joined by |, {NO_LABEL!r} for no label, {ACCEPT!r} to accept the suggestion, or nothing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +55,11 @@ def audit(
     """
     if any(not ticket.is_labelled for ticket in tickets):
         raise InputError("An audit needs labelled tickets. Leave the unlabelled ones out.", code="no_labels")
+    if not tickets:
+        raise InputError(
+            "No ticket is labelled, so there is nothing to audit. Say which column holds the labels: --labels-column.",
+            code="no_labels",
+        )
     chosen = taxonomy or taxonomy_of(tickets)
     examples = examples_from(tickets, chosen)
     folds = stratified_folds(examples.texts, examples.targets, max(recipe.folds, 2), recipe.seed)
@@ -83,29 +84,6 @@ def audit(
     found.sort(key=lambda finding: -finding.doubt)
     pairs = overlaps(examples.targets, evidence.decided, chosen.names)
     return Audit(tuple(found), tuple(pairs), evidence, chosen.names)
-
-
-def corrected(labels: frozenset[str], suggested: frozenset[str], verdict: str) -> frozenset[str]:
-    """The labels after a person's verdict; raises InputError for one that cannot be read.
-
-    >>> sorted(corrected(frozenset({"A"}), frozenset({"A", "B"}), "suggested"))
-    ['A', 'B']
-    >>> corrected(frozenset({"A"}), frozenset(), "")
-    frozenset({'A'})
-    """
-    word = verdict.strip()
-    if not word:
-        return labels
-    if word.casefold() == ACCEPT:
-        return suggested
-    if word.casefold() == NO_LABEL:
-        return frozenset()
-    try:
-        return parse_labels(word) or labels
-    except ValueError as error:
-        raise InputError(
-            f"Verdict {word[:60]!r} cannot be read: {error}. Expected {_VERDICTS}.", code="bad_labels"
-        ) from error
 
 
 def _reasons(wrong: BoolArray, given: BoolArray, names: Sequence[str]) -> list[str]:
