@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format notebooks data-report starter bench bench-seed bench-int8 bench-judgement bench-audit bench-leaks bench-messages docs clean
+.PHONY: help demo test check format notebooks data-report starter bench bench-seed bench-int8 bench-judgement bench-audit bench-leaks bench-generated bench-messages docs clean
 
 help:  ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 18
@@ -38,7 +38,7 @@ starter: $(VENV)/dev  ## Build the shipped model anew from data/tickets
 	$(BIN)/python scripts/gte_small.py
 	HF_HUB_OFFLINE=1 $(BIN)/python scripts/starter.py
 
-bench: bench-seed bench-int8 bench-judgement bench-audit bench-leaks bench-messages  ## All measurements; DATA=folder names the public data
+bench: bench-seed bench-int8 bench-judgement bench-audit bench-leaks bench-generated bench-messages  ## All measurements; DATA=folder names the public data
 
 bench-seed: $(VENV)/dev  ## Train each recipe on the public reference tickets
 	$(BIN)/python benchmarks/seed.py --data $(DATA)
@@ -55,6 +55,11 @@ bench-audit: $(VENV)/dev  ## Plant wrong labels and count how many an audit find
 
 bench-leaks: $(VENV)/dev  ## Look for tickets to learn from in the sets to measure on
 	$(BIN)/python benchmarks/leaks.py --data $(DATA)
+
+bench-generated: $(VENV)/dev  ## Ask whether composed tickets help to judge trades never seen
+	mkdir -p build
+	$(BIN)/tagdesk generate build/generated.jsonl -n 4000 --seed 1 --force
+	$(BIN)/python benchmarks/generated.py --generated build/generated.jsonl
 
 bench-messages: $(VENV)/dev  ## Score the shipped model on public messages it has never seen
 	$(BIN)/python benchmarks/messages.py --data $(DATA)

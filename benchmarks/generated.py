@@ -15,7 +15,7 @@ import numpy as np
 from tagdesk.calibrate import with_none
 from tagdesk.dataset import read_tickets, stratified_folds
 from tagdesk.measure import examples_from
-from tagdesk.scorers import Examples, Recipe, fit_scorer
+from tagdesk.scorers import Examples, Recipe, score_out_of_fold
 from tagdesk.train import cross_fitted, support_taxonomy
 
 RESULTS = Path(__file__).parent / "results"
@@ -27,7 +27,7 @@ def main() -> None:
     """Compare shares of composed tickets; write results/generated.json and .md."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--generated", type=Path, required=True, help="a file that `tagdesk generate` wrote")
-    parser.add_argument("--few", type=int, default=300, help="own tickets in the experiment with few of them")
+    parser.add_argument("--few", type=int, default=600, help="own tickets in the experiment with few of them")
     arguments = parser.parse_args()
     taxonomy = support_taxonomy()
     lines = [line for file in sorted(OWN.glob("*.jsonl")) for line in file.read_text(encoding="utf-8").splitlines()]
@@ -35,28 +35,24 @@ def main() -> None:
     targets = taxonomy.encode([frozenset(row["labels"]) for row in rows])
     own = Examples([row["text"] for row in rows], targets)
     composed = examples_from(read_tickets(arguments.generated).tickets, taxonomy)
-    folds = stratified_folds(own.texts, own.targets, 4, 0, units=[row["domain"] for row in rows])
+    units = np.array([row["domain"] for row in rows])
     found = []
     for learned in (arguments.few, len(own)):
+        some = np.sort(np.random.default_rng(0).permutation(len(own))[:learned])
         for added in (0, 1000, len(composed)):
-            report = measured(own, folds, composed.take(np.arange(added)), learned)
+            report = measured(own.take(some), units[some].tolist(), composed.take(np.arange(added)))
             found.append({"own tickets": learned, "composed tickets": added} | report)
             print(found[-1], flush=True)
     save(found)
 
 
-def measured(own: Examples, folds: list[np.ndarray], composed: Examples, most: int) -> dict[str, float | None]:
-    """The figures on unseen trades of a probe that learned from at most so many own tickets, and the composed ones."""
+def measured(own: Examples, units: list[str], composed: Examples) -> dict[str, float | None]:
+    """The figures on unseen trades of probes that learned from the other trades, and from the composed tickets."""
     recipe = Recipe(kind="probe", encoder="all-MiniLM-L6-v2")
     names = support_taxonomy().names
-    raw = np.zeros((len(own), len(names) + 1), dtype=np.float32)
-    for held_out in folds:
-        seen = np.setdiff1d(np.arange(len(own)), held_out)
-        seen = np.sort(np.random.default_rng(0).permutation(seen)[:most])
-        part = own.take(seen)
-        texts = [*part.texts, *composed.texts]
-        taught = Examples(texts, with_none(np.vstack([part.targets, composed.targets])))
-        raw[held_out] = fit_scorer(taught, recipe).score([own.texts[row] for row in held_out]).probs
+    folds = stratified_folds(own.texts, own.targets, 4, 0, units=units)
+    everything = Examples([*own.texts, *composed.texts], with_none(np.vstack([own.targets, composed.targets])))
+    raw = score_out_of_fold(everything, recipe, folds)[: len(own)]  # composed tickets are in no fold: always learned
     report = cross_fitted(own.targets, raw, folds, names, recipe).report(names)
     return {key: getattr(report, key) for key in FIGURES}
 

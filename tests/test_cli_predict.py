@@ -33,7 +33,7 @@ def test_the_starter_labels_what_is_typed() -> None:
     assert set(first["labels"]) == {"Billing Issue", "Refund Request"}
     assert {"text", "labels", "scores", "model", "decisions", "flags", "policy"} <= set(first)
     assert len(first["scores"]) == 7
-    assert second["flags"] == ["very_short"]
+    assert second["flags"] == ["very_short", "out_of_scope"]
 
 
 def test_a_table_shows_labels_the_most_probable_first_and_flags(tiny_model: str) -> None:
