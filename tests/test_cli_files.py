@@ -271,7 +271,7 @@ def test_f21_a_full_disk_leaves_no_result_wherever_it_is_full(tiny_model: str, t
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda end: f"F22 {end.name}")
 def test_a_run_that_is_ended_leaves_nothing_half_written(end: signal.Signals, tiny_model: str, tmp_path: Path) -> None:
     path, out, whole = tmp_path / "in.csv", tmp_path / "out.csv", tmp_path / "whole.csv"
-    path.write_text("id,text\n" + "".join(f"{n},my card was charged {n} times\n" for n in range(10_000)))
+    path.write_text("id,text\n" + "".join(f"{n},my card was charged {n} times\n" for n in range(40_000)))
     running = process("classify", path, out, "--model", tiny_model)
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob(".tagdesk-*.part")) and time.monotonic() < deadline:
@@ -288,7 +288,7 @@ def test_a_run_that_is_ended_leaves_nothing_half_written(end: signal.Signals, ti
     for target in (out, whole):
         assert tagdesk("classify", path, target, "--model", tiny_model).code == 0
     assert out.read_bytes() == whole.read_bytes()
-    assert len(out.read_bytes().splitlines()) == 10_001
+    assert len(out.read_bytes().splitlines()) == 40_001
     assert sorted(tmp_path.iterdir()) == [path, out, whole]
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -239,3 +241,14 @@ def test_the_report_of_a_model_gives_its_card_figures(tmp_path: Path) -> None:
     facts = tagdesk("card", tmp_path / trained["model"], "--json").json
     assert facts["figures"]["f1_macro"] == trained["f1_macro"]
     assert (report_folder(tmp_path / trained["model"]) / "report.md").is_file()
+
+
+def test_m16_a_machine_that_computes_otherwise_is_told_in_one_line(copy_of: CopyOf) -> None:
+    folder = copy_of("onnx")
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    manifest["golden"] = {text: [1 - value for value in probs] for text, probs in manifest["golden"].items()}
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    command = [sys.executable, "-m", "tagdesk", "predict", TEXT, "--model", str(folder)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert done.stderr.startswith("warning: Model ")
+    assert len(done.stderr.splitlines()) == 1

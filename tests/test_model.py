@@ -214,3 +214,31 @@ def test_serving_imports_nothing_that_is_slow(kind: str, saved: Path, models: di
 def test_a_model_that_was_loaded_can_be_copied_to_another_root(copy_of: CopyOf, tmp_path: Path) -> None:
     model = Model.load(copy_of("probe"))
     assert Model.load(model.save(tmp_path / "there").id, models=tmp_path / "there").predict([TEXT])
+
+
+def test_m16_a_machine_that_computes_otherwise_is_noticed(copy_of: Callable[[str], Path]) -> None:
+    folder = copy_of("probe")
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    assert len(manifest["golden"]) == 2
+    Model.load(folder)
+    manifest["golden"] = {text: [1 - value for value in probs] for text, probs in manifest["golden"].items()}
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    with pytest.warns(RuntimeWarning, match="differ by up to"):
+        Model.load(folder)
+
+
+@pytest.mark.parametrize("golden", [[], {"ok": 1}, {"ok": [2]}, {"ok": ["a"]}, {"ok": [None]}])
+def test_m16_golden_values_that_are_none_are_refused(golden: object, copy_of: Callable[[str], Path]) -> None:
+    folder = copy_of("probe")
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "golden": golden}), encoding="utf-8")
+    with pytest.raises(ArtefactError, match="golden"):
+        Model.load(folder)
+
+
+def test_a_folder_of_an_earlier_version_has_no_golden_values(copy_of: Callable[[str], Path]) -> None:
+    folder = copy_of("probe")
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    del manifest["golden"]
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    assert Model.load(folder).manifest is not None

@@ -478,6 +478,7 @@ def test_m10_a_tokenizer_that_is_none_is_refused(kind: str, content: bytes, copy
     assert refusal(path).code == "bad_tokenizer"
 
 
+@pytest.mark.filterwarnings("ignore:Model .* gives other probabilities:RuntimeWarning")
 @pytest.mark.parametrize("pattern", ["(a+)+$", "(" * 3000 + "a" + ")" * 3000, "["])
 def test_m10_a_regular_expression_that_explodes_is_an_error_and_no_hang(
     pattern: str, copy_of: CopyOf, capfd: pytest.CaptureFixture[str]

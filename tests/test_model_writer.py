@@ -229,6 +229,7 @@ def test_a_save_does_not_sweep_a_draft_that_somebody_is_writing(models: dict[str
         """A scorer during whose save another model is saved."""
 
         kind = scorer.kind
+        score = staticmethod(scorer.score)
 
         def save(self, folder: Path) -> None:
             scorer.save(folder)
@@ -273,6 +274,7 @@ def test_two_processes_that_save_at_once_give_one_folder(saved: Path, models: di
 def test_a_scorer_that_cannot_be_written_leaves_nothing(models: dict[str, Model], tmp_path: Path) -> None:
     class Failing:
         kind = "linear"
+        score = staticmethod(models["linear"].scorer.score)
 
         def save(self, folder: Path) -> None:
             (folder / "linear.npz").write_bytes(b"half")

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import traceback
+import warnings
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -22,6 +23,7 @@ def main() -> None:
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), _interrupt)
     _prepare_streams()
+    warnings.showwarning = _note
     sys.exit(run(sys.argv[1:]))
 
 
@@ -48,6 +50,13 @@ def run(arguments: list[str]) -> int:
     except BaseException as error:  # noqa: BLE001 - the last line of defence: one line instead of a traceback
         return _end(error, debug=debug)
     return result if isinstance(result, int) else 0
+
+
+def _note(message: Warning | str, *_where: object, **_more: object) -> None:
+    """A warning as a line for the person at the terminal, without the place in the code that it comes from."""
+    from tagdesk.cli.screen import note  # noqa: PLC0415 - the same
+
+    note(f"warning: {message}")
 
 
 def _end(error: BaseException, *, debug: bool) -> int:

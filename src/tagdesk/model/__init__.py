@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +27,8 @@ __all__ = ["STARTER", "Judged", "Manifest", "Model", "find_model", "list_models"
 
 STARTER = "starter"
 UNSAVED = "unsaved"
+GOLDEN = ("ok", "I was charged twice and the parcel never came, please send my money back")
+OTHERWISE = 0.02  # change of a probability from which this machine computes otherwise than the one that saved the model
 MANY_UNKNOWN = 0.5  # share of unknown tokens from which a prediction is flagged `unk_ratio`
 
 
@@ -130,6 +133,7 @@ class Model:
             policy=self.policy,
             write_scorer=self.scorer.save,
             origin=self.manifest.origin if self.manifest else {},
+            golden=self._golden(),
         )
         return replace(self, manifest=manifest)
 
@@ -138,14 +142,42 @@ class Model:
         """Open a model by folder, by id below `models` (default: ./models), or `starter`.
 
         Checks the manifest, then every checksum, then builds; nothing in the folder is run. Raises ArtefactError that
-        names the file, what was expected and the remedy.
+        names the file, what was expected and the remedy; warns where it computes otherwise than where it was saved.
         """
         folder = find_model(name, models=models)
         parts = read_folder(folder)
         scorer = open_scorer(parts.manifest.kind, folder)
         model = cls(parts.taxonomy, scorer, parts.calibration, parts.policy, parts.manifest)
         model.judge(["ok"])  # a trial run: what cannot score one word must not be served
+        model._warn_if_otherwise(parts.manifest.golden)
         return model
+
+    def _golden(self) -> dict[str, list[float]]:
+        """The probabilities of the golden texts; none where the model cannot score them."""
+        try:
+            probs = self.judge(GOLDEN).probs.astype(np.float64)
+        except (ArtefactError, InputError):
+            return {}
+        return {text: np.round(row, 6).tolist() for text, row in zip(GOLDEN, probs, strict=True)}
+
+    def _warn_if_otherwise(self, golden: Mapping[str, Sequence[float]]) -> None:
+        found = self._golden() if golden else {}
+        change = max(
+            (
+                float(np.abs(np.subtract(found[text], golden[text])).max())
+                for text in found.keys() & golden.keys()
+                if len(found[text]) == len(golden[text]) > 0
+            ),
+            default=0.0,
+        )
+        if change > OTHERWISE:
+            warnings.warn(
+                f"Model {self.id} gives other probabilities here than where it was saved: they differ by up to "
+                f"{change:.2f}. Use the versions of libraries that its manifest names, or measure it here again with "
+                "`tagdesk evaluate`.",
+                RuntimeWarning,
+                stacklevel=3,
+            )
 
     def _refuse_unhealthy(self, probs: Probs) -> None:
         columns = len(self.calibration.slopes)

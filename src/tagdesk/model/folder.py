@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -33,7 +33,8 @@ class Manifest:
     """What a model folder says of itself.
 
     `files` maps each file to its sha256. `origin` holds the recipe, the data's fingerprint and what else is known of
-    how the model came to be; it explains and decides nothing.
+    how the model came to be; it explains and decides nothing. `golden` maps some texts to the probabilities that the
+    model gave them where it was saved, so that a machine that computes otherwise is noticed.
     """
 
     id: str
@@ -44,6 +45,7 @@ class Manifest:
     origin: Mapping[str, Any] = field(default_factory=dict)
     text_rules: int = RULES
     format: int = FORMAT
+    golden: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """The manifest as `manifest.json` holds it."""
@@ -56,6 +58,7 @@ class Manifest:
             "files": dict(sorted(self.files.items())),
             "libraries": dict(self.libraries),
             "origin": dict(self.origin),
+            **({"golden": {text: list(probs) for text, probs in self.golden.items()}} if self.golden else {}),
         }
 
 
@@ -82,11 +85,14 @@ def read_manifest(folder: Path) -> Manifest:
         "files": dict,
         "libraries": dict,
         "origin": dict,
+        "golden": dict,
     }
     if not isinstance(document, dict):
         raise ArtefactError(f"{path} is no JSON object. {_REMEDY}", code="bad_manifest")
-    document = {"libraries": {}, "origin": {}, **document}
+    document = {"libraries": {}, "origin": {}, "golden": {}, **document}
     wrong = [key for key, kind in expected.items() if type(document.get(key)) is not kind]
+    if "golden" not in wrong and not all(_are_probabilities(probs) for probs in document["golden"].values()):
+        wrong.append("golden")
     wrong += [key for key in ("id", "taxonomy") if key not in wrong and not _SHORT.fullmatch(document[key])]
     if wrong:
         raise ArtefactError(f"{path}: {', '.join(wrong)} missing or of the wrong type. {_REMEDY}", code="bad_manifest")
@@ -111,6 +117,7 @@ def read_manifest(folder: Path) -> Manifest:
         origin=document["origin"],
         text_rules=document["text_rules"],
         format=document["format"],
+        golden=document["golden"],
     )
 
 
@@ -139,6 +146,12 @@ def read_folder(folder: Path) -> Parts:
             code="bad_policy",
         )
     return Parts(manifest, taxonomy, calibration, policy)
+
+
+def _are_probabilities(values: Any) -> bool:
+    return isinstance(values, list) and all(
+        isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1 for value in values
+    )
 
 
 def content_id(kind: str, text_rules: int, files: Mapping[str, str]) -> str:

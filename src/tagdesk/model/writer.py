@@ -9,7 +9,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ def write_folder(  # noqa: PLR0913 - the parts of a model, each once
     policy: Policy,
     write_scorer: Callable[[Path], None],
     origin: Mapping[str, Any],
+    golden: Mapping[str, Sequence[float]],
 ) -> Manifest:
     """Write a model below `root` and give its manifest; the folder `root/<id>` appears whole or not at all.
 
@@ -55,6 +56,7 @@ def write_folder(  # noqa: PLR0913 - the parts of a model, each once
                 files=files,
                 libraries=_versions(),
                 origin=origin,
+                golden=golden,
             )
             _write_json(draft / MANIFEST, manifest.to_dict())
             return _put(draft, root / manifest.id, manifest)
