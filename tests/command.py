@@ -7,6 +7,7 @@ import io
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -54,9 +55,10 @@ def refusal(code: int, *arguments: str | Path, stdin: str = "") -> str:
 
 
 def process(*arguments: str | Path, **environment: str) -> subprocess.Popen[bytes]:
-    """A command line in a process of its own."""
+    """A command line in a process of its own, which Ctrl-C reaches even where the tests run in the background."""
     return subprocess.Popen(
         [sys.executable, "-m", "tagdesk", *map(str, arguments)],
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads here
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
