@@ -28,6 +28,7 @@ from sklearn.metrics import f1_score
 from sklearn.model_selection import cross_val_predict
 
 from tagdesk.arrays import BoolArray, Probs, Targets, Thresholds
+from tagdesk.calibrate import split_none
 from tagdesk.dataset import read_tickets
 from tagdesk.encoders.graph import quantise
 from tagdesk.encoders.onnx import TextGraph
@@ -181,8 +182,8 @@ def _read(folder: Path, model: Model, texts: Sequence[str]) -> _Reading:
     for text in texts[::20]:
         graph.read([text], ["logits"])
     one = (time.process_time() - started) / len(texts[::20])
-    probs = model.calibration.apply(sigmoid(logits))
-    given = model.policy.decide(probs) >= Decision.SUGGEST
+    probs, none = split_none(model.calibration.apply(sigmoid(logits)), len(model.taxonomy))
+    given = model.policy.decide(probs, none) >= Decision.SUGGEST
     return _Reading(embeddings, probs, given, (1000 * min(opened), 1000 * one, bulk))
 
 
