@@ -7,22 +7,20 @@ suspects is held against what was planted; errors that were in the file before c
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from own import PILOT
+from tables import publish, table
 from tagdesk.arrays import BoolArray
 from tagdesk.dataset import read_tickets, stratified_folds
 from tagdesk.label_errors import doubts, suspects
 from tagdesk.measure import examples_from
 from tagdesk.scorers import Examples, Recipe
 from tagdesk.train import out_of_fold, support_taxonomy
-
-RESULTS = Path(__file__).parent / "results"
-OWN = Path(__file__).resolve().parent.parent / "data" / "tickets" / "pilot.jsonl"
 
 
 def main() -> None:
@@ -33,14 +31,18 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     arguments = parser.parse_args()
     rows = []
-    files = {"reference tickets": arguments.data / "seed_tickets" / "tickets.csv", "pilot tickets": OWN}
+    files = {
+        "reference tickets": arguments.data / "seed_tickets" / "tickets.csv",
+        "pilot tickets": PILOT,
+    }
     for name, file in files.items():
         taxonomy = support_taxonomy()
         examples = examples_from(read_tickets(file).tickets, taxonomy)
         runs = [measured(examples, taxonomy.names, arguments.share, seed) for seed in range(arguments.seeds)]
         rows.append({"file": name, "tickets": len(examples)} | medians(runs))
         print(rows[-1], flush=True)
-    save(rows, arguments.share)
+    lines = [f"{arguments.share:.0%} of the answers turned round; medians over seeds.", "", *table(rows)]
+    publish("audit", rows, lines)
 
 
 def measured(examples: Examples, names: Sequence[str], share: float, seed: int) -> dict[str, float]:
@@ -64,18 +66,6 @@ def measured(examples: Examples, names: Sequence[str], share: float, seed: int) 
 def medians(runs: Sequence[dict[str, float]]) -> dict[str, float]:
     """The median of each figure over the seeds."""
     return {key: round(statistics.median(run[key] for run in runs), 3) for key in runs[0]}
-
-
-def save(rows: Sequence[dict[str, object]], share: float) -> None:
-    """Write the figures as JSON and as a table."""
-    head = list(rows[0])
-    lines = [f"{share:.0%} of the answers turned round; medians over seeds.", "", f"| {' | '.join(head)} |"]
-    lines.append("|" + "---|" * len(head))
-    lines += [f"| {' | '.join(str(row[key]) for key in head)} |" for row in rows]
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "audit.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    (RESULTS / "audit.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    print("\n".join(lines))
 
 
 if __name__ == "__main__":

@@ -7,19 +7,18 @@ beside them.
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
 
+from own import own_rows
+from tables import publish, table
 from tagdesk.calibrate import with_none
 from tagdesk.dataset import read_tickets, stratified_folds
 from tagdesk.measure import examples_from
 from tagdesk.scorers import Examples, Recipe, score_out_of_fold
 from tagdesk.train import cross_fitted, support_taxonomy
 
-RESULTS = Path(__file__).parent / "results"
-OWN = Path(__file__).resolve().parent.parent / "data" / "tickets"
 FIGURES = ("exact_match", "f1_micro", "f1_macro", "hit_at_1", "false_alarm_rate", "ece")
 
 
@@ -30,8 +29,7 @@ def main() -> None:
     parser.add_argument("--few", type=int, default=600, help="own tickets in the experiment with few of them")
     arguments = parser.parse_args()
     taxonomy = support_taxonomy()
-    lines = [line for file in sorted(OWN.glob("*.jsonl")) for line in file.read_text(encoding="utf-8").splitlines()]
-    rows = [row for row in map(json.loads, lines) if row["split"] == "train"]
+    rows = own_rows("train")
     targets = taxonomy.encode([frozenset(row["labels"]) for row in rows])
     own = Examples([row["text"] for row in rows], targets)
     composed = examples_from(read_tickets(arguments.generated).tickets, taxonomy)
@@ -43,7 +41,7 @@ def main() -> None:
             report = measured(own.take(some), units[some].tolist(), composed.take(np.arange(added)))
             found.append({"own tickets": learned, "composed tickets": added} | report)
             print(found[-1], flush=True)
-    save(found)
+    publish("generated", found, table(found))
 
 
 def measured(own: Examples, units: list[str], composed: Examples) -> dict[str, float | None]:
@@ -55,19 +53,6 @@ def measured(own: Examples, units: list[str], composed: Examples) -> dict[str, f
     raw = score_out_of_fold(everything, recipe, folds)[: len(own)]  # composed tickets are in no fold: always learned
     report = cross_fitted(own.targets, raw, folds, names, recipe).report(names)
     return {key: getattr(report, key) for key in FIGURES}
-
-
-def save(rows: list[dict[str, float | None]]) -> None:
-    """Write the figures as JSON and as a table."""
-    head = list(rows[0])
-    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
-    for row in rows:
-        cells = (f"{value:.3f}" if isinstance(value, float) else str(value) for value in row.values())
-        lines.append(f"| {' | '.join(cells)} |")
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "generated.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    (RESULTS / "generated.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    print("\n".join(lines))
 
 
 if __name__ == "__main__":

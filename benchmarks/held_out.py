@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
+from own import PILOT
 from tagdesk.arrays import Probs, Targets
 from tagdesk.dataset import read_tickets, stratified_folds
 from tagdesk.scorers import Examples, fit_scorer, named_recipes, score_out_of_fold
 from tagdesk.train import examples_from, support_taxonomy
 
-PILOT = Path(__file__).parents[1] / "data" / "tickets" / "pilot.jsonl"
 NAMES = support_taxonomy().names
 # Small samples come from one source, large ones need both.
 SIZES = {200: ("pilot", "seed"), 400: ("pilot", "seed"), 800: ("both",), 1600: ("both",)}

@@ -9,7 +9,6 @@ python benchmarks/int8.py --data FOLDER_WITH_MESSAGES
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import tempfile
 import time
@@ -27,6 +26,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
 from sklearn.model_selection import cross_val_predict
 
+from own import PILOT
+from tables import publish
 from tagdesk.arrays import BoolArray, Probs, Targets, Thresholds
 from tagdesk.calibrate import split_none
 from tagdesk.dataset import read_tickets
@@ -43,8 +44,6 @@ from tagdesk.scorers.probe import ProbeScorer
 from tagdesk.ticket import Ticket
 from tagdesk.train import examples_from, support_taxonomy, train
 
-PILOT = Path(__file__).parents[1] / "data" / "tickets" / "pilot.jsonl"
-RESULTS = Path(__file__).parent / "results"
 PARTS = ("int8", "scale", "shape")  # what `quantise` makes of a matrix
 Method = Callable[[Path, Path], None]
 
@@ -127,9 +126,7 @@ def main() -> None:
         speed = f"{row.open_ms:.0f} | {row.one_ms:.1f} | {row.bulk_per_second:.0f}"
         lines.append(f"{row.name} | {size} | {equal} | {row.f1_macro:+.4f} | {speed}")
         print(lines[-1], flush=True)
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "int8.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    (RESULTS / "int8.md").write_text("".join(f"| {line} |\n" for line in lines), encoding="utf-8")
+    publish("int8", rows, [f"| {line} |" for line in lines])
 
 
 def messages(folder: Path, n: int) -> tuple[Sequence[str], Targets]:

@@ -8,11 +8,12 @@ docs/explanation/quality.md. The starter has never seen any of them.
 from __future__ import annotations
 
 import argparse
-import json
 import random
 from collections.abc import Sequence
 from pathlib import Path
 
+from own import TEST
+from tables import publish, table
 from tagdesk.dataset import read_tickets
 from tagdesk.evaluate import Report
 from tagdesk.measure import judge_tickets
@@ -21,8 +22,6 @@ from tagdesk.scorers import named_recipes
 from tagdesk.ticket import Ticket
 from tagdesk.train import support_taxonomy, train
 
-RESULTS = Path(__file__).parent / "results"
-OWN = Path(__file__).resolve().parent.parent / "data" / "tickets" / "test.jsonl"
 SETS = ("banking77", "dstc11_natcs", "multidogo", "bitext", "out_of_scope")
 FIGURES = {
     "hit_at_1": "hit@1",
@@ -63,7 +62,7 @@ def main() -> None:
             report = judge_tickets(model, tickets).report(model.taxonomy.names)
             rows.append({"set": name, "model": label, "n": report.n} | figures(report, is_whole=name not in SETS))
             print(rows[-1], flush=True)
-    save(rows)
+    publish("messages", rows, table(rows, {"set": "messages", "model": "model", "n": "n", **FIGURES}))
 
 
 def sets(data: Path) -> dict[str, Path]:
@@ -71,7 +70,7 @@ def sets(data: Path) -> dict[str, Path]:
     public = {name: data / "messages" / f"{name}.csv" for name in SETS}
     return {
         **public,
-        "own test part": OWN,
+        "own test part": TEST,
         "reference tickets, test": data / "seed_tickets" / "test.csv",
     }
 
@@ -88,19 +87,6 @@ def drawn(tickets: Sequence[Ticket], arguments: argparse.Namespace) -> list[Tick
     if len(tickets) <= arguments.most:
         return list(tickets)
     return random.Random(arguments.seed).sample(list(tickets), arguments.most)  # noqa: S311 - a sample, not a secret
-
-
-def save(rows: Sequence[dict[str, object]]) -> None:
-    """Write the figures as JSON and as a table."""
-    head = ["messages", "model", "n", *FIGURES.values()]
-    table = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
-    for row in rows:
-        cells = " | ".join("-" if row[key] is None else f"{row[key]:.3f}" for key in FIGURES)
-        table.append(f"| {row['set']} | {row['model']} | {row['n']} | {cells} |")
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "messages.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    (RESULTS / "messages.md").write_text("\n".join(table) + "\n", encoding="utf-8")
-    print("\n".join(table))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ the folds hold whole trades. No test file is read.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,8 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 
+from own import PILOT
+from tables import publish, table
 from tagdesk.arrays import IntArray, Probs
 from tagdesk.dataset import Columns, read_tickets, stratified_folds
 from tagdesk.evaluate import Report
@@ -24,8 +25,6 @@ from tagdesk.scorers import Examples, Recipe, score_out_of_fold
 from tagdesk.scorers.probe import open_graph, see
 from tagdesk.train import cross_fitted, support_taxonomy
 
-RESULTS = Path(__file__).parent / "results"
-PILOT = Path(__file__).parents[1] / "data" / "tickets" / "pilot.jsonl"
 NAMES = support_taxonomy().names
 LOGISTIC = "logistic regression, C = 10, on the embedding"
 HEADS = {
@@ -35,7 +34,7 @@ HEADS = {
     "with both": {"label_sets": False},
     "with both and label sets (the probe)": {},
 }
-FIGURES = ("exact_match", "f1_micro", "f1_macro", "ece")
+FIGURES = {"exact_match": "exact match", "f1_micro": "F1 micro", "f1_macro": "F1 macro", "ece": "ECE"}
 
 
 def main() -> None:
@@ -64,7 +63,7 @@ def main() -> None:
             reports = [measured(name, examples, recipe, folds[seed]) for seed in arguments.seeds]
             rows.append({"tickets": pool, "head": name} | medians(reports))
             print(rows[-1], flush=True)
-    save(rows)
+    publish("probe", rows, table(rows, {"tickets": "tickets", "head": "head", **FIGURES}))
 
 
 def measured(name: str, examples: Examples, recipe: Recipe, folds: Sequence[IntArray]) -> Report:
@@ -88,18 +87,6 @@ def logistic(examples: Examples, recipe: Recipe, folds: Sequence[IntArray]) -> P
 def medians(reports: Sequence[Report]) -> dict[str, float]:
     """The median of each figure over the seeds."""
     return {name: statistics.median(getattr(report, name) for report in reports) for name in FIGURES}
-
-
-def save(rows: Sequence[dict[str, object]]) -> None:
-    """Write the figures as JSON and as a table."""
-    table = ["| tickets | head | exact match | F1 micro | F1 macro | ECE |", "|---|---|---|---|---|---|"]
-    for row in rows:
-        cells = " | ".join(f"{row[name]:.3f}" for name in FIGURES)
-        table.append(f"| {row['tickets']} | {row['head']} | {cells} |")
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "probe.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    (RESULTS / "probe.md").write_text("\n".join(table) + "\n", encoding="utf-8")
-    print("\n".join(table))
 
 
 if __name__ == "__main__":

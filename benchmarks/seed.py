@@ -8,7 +8,6 @@ their out-of-fold figures on the training part, printed as `own estimate`.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import resource
@@ -18,13 +17,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tables import publish
 from tagdesk.dataset import read_tickets
 from tagdesk.measure import judge_tickets
 from tagdesk.scorers import Recipe, named_recipes
 from tagdesk.ticket import Ticket
 from tagdesk.train import support_taxonomy, train
 
-RESULTS = Path(__file__).parent / "results"
 RECIPES = ("linear", "probe", "probe,objective=exact_match", "probe,encoder=all-MiniLM-L6-v2", "transformer")
 FIGURES = ("exact_match", "hamming_loss", "f1_micro", "f1_macro", "precision_weighted", "recall_weighted")
 # Published or measured elsewhere on the same test.csv at threshold 0.5; see docs/explanation/quality.md.
@@ -119,12 +118,8 @@ def save(rows: Sequence[dict[str, object]]) -> None:
         system, _, trained_on = name.partition(" | ")
         cells = " | ".join("" if figure is None else str(figure) for figure in figures)
         table.append(f"| {system} | {trained_on} | {cells} | | | | |")
-    RESULTS.mkdir(exist_ok=True)
     machine = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()}
-    result = {"machine": machine, "rows": rows}
-    (RESULTS / "seed.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    (RESULTS / "seed.md").write_text("\n".join(table) + "\n", encoding="utf-8")
-    print("\n".join(table))
+    publish("seed", {"machine": machine, "rows": rows}, table)
 
 
 if __name__ == "__main__":

@@ -3,12 +3,17 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 import tiny
 from tagdesk.model import Model
+from tagdesk.scorers import Recipe
 from tagdesk.ticket import Ticket
+
+if TYPE_CHECKING:
+    from tagdesk.scorers.transformer import TransformerScorer
 
 
 @pytest.fixture(scope="session")
@@ -51,3 +56,19 @@ def copy_of(models: dict[str, Model], saved: Path, tmp_path: Path) -> Callable[[
         return Path(shutil.copytree(saved / models[kind].id, target))
 
     return copy
+
+
+@pytest.fixture(scope="session")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
+    """How to fine-tune a tiny encoder; for tests that skip where torch is missing."""
+    import tiny_encoders  # noqa: PLC0415 - needs torch
+
+    return tiny_encoders.tiny_recipe(tmp_path_factory.mktemp("encoders") / "bert")
+
+
+@pytest.fixture(scope="session")
+def scorer(recipe: Recipe) -> TransformerScorer:
+    """What `recipe` makes of its examples when it has learned them by heart; not to be changed."""
+    import tiny_encoders  # noqa: PLC0415 - needs torch
+
+    return tiny_encoders.learned(recipe)

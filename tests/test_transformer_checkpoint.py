@@ -30,11 +30,6 @@ from tiny_encoders import (
 )
 
 
-@pytest.fixture(scope="module")
-def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
-    return tiny_recipe(tmp_path_factory.mktemp("encoders") / "bert")
-
-
 @pytest.mark.parametrize("step", [1, 4, 6, 11, 16])
 def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(recipe: Recipe, tmp_path: Path, step: int) -> None:
     with pytest.raises(Killed):

@@ -24,13 +24,7 @@ from tiny_encoders import (
     change_json,
     change_weights,
     tiny_encoder,
-    tiny_recipe,
 )
-
-
-@pytest.fixture(scope="module")
-def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
-    return tiny_recipe(tmp_path_factory.mktemp("encoders") / "bert")
 
 
 def spoiled_encoder(tmp_path: Path, spoil: Callable[[Path], object]) -> Recipe:

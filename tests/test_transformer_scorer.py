@@ -23,18 +23,7 @@ from tiny_encoders import (
     TEXTS,
     change_json,
     change_weights,
-    tiny_recipe,
 )
-
-
-@pytest.fixture(scope="module")
-def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
-    return tiny_recipe(tmp_path_factory.mktemp("encoders") / "bert")
-
-
-@pytest.fixture(scope="module")
-def scorer(recipe: Recipe) -> TransformerScorer:
-    return fit(EXAMPLES, recipe.changed({"epochs": 25, "learning_rate": 1e-2}))
 
 
 @pytest.fixture

@@ -26,19 +26,8 @@ from tiny_encoders import (
     Told,
     assert_same_weights,
     tiny_encoder,
-    tiny_recipe,
     weights_of,
 )
-
-
-@pytest.fixture(scope="module")
-def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
-    return tiny_recipe(tmp_path_factory.mktemp("encoders") / "bert")
-
-
-@pytest.fixture(scope="module")
-def scorer(recipe: Recipe) -> TransformerScorer:
-    return fit(EXAMPLES, recipe.changed({"epochs": 25, "learning_rate": 1e-2}))
 
 
 def test_it_learns_what_the_examples_say(scorer: TransformerScorer) -> None:

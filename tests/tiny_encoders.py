@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from tagdesk.scorers import Examples, Recipe
-from tagdesk.scorers.transformer import TransformerScorer
+from tagdesk.scorers.transformer import TransformerScorer, fit
 
 WORDS = "my card was charged twice please refund the order is late where parcel login password reset app crashes"
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -68,6 +68,11 @@ def tiny_recipe(folder: Path) -> Recipe:
     """How to fit a new tiny encoder in `folder` within a second: 4 epochs of 4 steps."""
     settings = {"epochs": 4, "batch_size": 6, "learning_rate": 5e-3, "max_tokens": 32, "device": "cpu"}
     return Recipe(kind="transformer").changed({"encoder": str(tiny_encoder(folder)), **settings})
+
+
+def learned(recipe: Recipe) -> TransformerScorer:
+    """What the recipe makes of the examples after enough epochs to know them by heart."""
+    return fit(EXAMPLES, recipe.changed({"epochs": 25, "learning_rate": 1e-2}))
 
 
 def weights_of(scorer: TransformerScorer) -> dict[str, np.ndarray]:
