@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format notebooks data-report starter bench bench-seed bench-int8 bench-judgement bench-audit bench-leaks bench-generated bench-messages docs clean
+.PHONY: help demo test check format notebooks data-report starter bench bench-seed bench-int8 bench-judgement bench-audit bench-leaks bench-generated bench-encoders bench-messages docs clean
 
 help:  ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 18
@@ -60,6 +60,10 @@ bench-generated: $(VENV)/dev  ## Ask whether composed tickets help to judge trad
 	mkdir -p build
 	$(BIN)/tagdesk generate build/generated.jsonl -n 4000 --seed 1 --force
 	$(BIN)/python benchmarks/generated.py --generated build/generated.jsonl
+
+bench-encoders: $(VENV)/dev  ## Compare encoders on trades held out whole; an hour
+	$(BIN)/python scripts/gte_small.py
+	PYTHONPATH=scripts $(BIN)/python benchmarks/encoders.py
 
 bench-messages: $(VENV)/dev  ## Score the shipped model on public messages it has never seen
 	$(BIN)/python benchmarks/messages.py --data $(DATA)

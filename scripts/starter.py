@@ -49,6 +49,8 @@ KIN = {
     "phones and wearables": "consumer electronics",
     "home appliances": "consumer electronics",
     "cloud storage and mail": "business software",
+    "payroll and accounting software": "business software",
+    "merchant payments": "banks",
     "marketplaces": "online retail",
     "food delivery": "groceries",
     "meal kits": "groceries",
