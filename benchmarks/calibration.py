@@ -5,17 +5,15 @@ python benchmarks/calibration.py --data SEED_TICKETS_FOLDER
 
 from __future__ import annotations
 
-import argparse
 from collections import defaultdict
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 from scipy.optimize import minimize_scalar
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
-from held_out import RECIPES, SIZES, runs
+from held_out import RECIPES, SIZES, asked_for
 from tagdesk import calibrate
 from tagdesk.arrays import BoolArray, FloatArray, Probs, Targets
 from tagdesk.evaluate import brier, ece
@@ -94,13 +92,8 @@ METHODS: dict[str, Callable[[Targets, Probs], Apply]] = {
 
 def main() -> None:
     """Print ECE and Brier score, mean over labels, sources and seeds, as a Markdown table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder with train.csv and validation.csv")
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--cache", type=Path, default=Path(".cache/held-out"))
-    arguments = parser.parse_args()
     found: dict[tuple[str, str, int], list[tuple[float, float]]] = defaultdict(list)
-    for run in runs(arguments.data, arguments.seeds, arguments.cache):
+    for run in asked_for(__doc__):
         for name, method in METHODS.items():
             probs = method(run.targets, run.scores)(run.test_scores)
             figures = float(np.mean(ece(run.test_targets, probs))), float(np.mean(brier(run.test_targets, probs)))

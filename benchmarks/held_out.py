@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 from collections.abc import Iterator
@@ -34,12 +35,20 @@ class Run:
     test_scores: Probs
 
 
-def runs(seed_tickets: Path, seeds: int, cache: Path) -> Iterator[Run]:
-    """Every recipe at every size and seed; `seed_tickets` holds train.csv and validation.csv, `cache` keeps scores."""
-    pools = {
-        "pilot": _examples(PILOT),
-        "seed": _examples(seed_tickets / "train.csv", seed_tickets / "validation.csv"),
-    }
+def asked_for(description: str | None) -> Iterator[Run]:
+    """Every recipe at every size and seed that the command line asks for."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--data", type=Path, required=True, help="the folder with seed_tickets/")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--cache", type=Path, default=Path(".cache/held-out"), help="keeps scores")
+    arguments = parser.parse_args()
+    folder = arguments.data / "seed_tickets"
+    return runs(_examples(folder / "train.csv", folder / "validation.csv"), arguments.seeds, arguments.cache)
+
+
+def runs(reference: Examples, seeds: int, cache: Path) -> Iterator[Run]:
+    """Every recipe at every size and seed, on the pilot tickets and the reference tickets; `cache` keeps scores."""
+    pools = {"pilot": _examples(PILOT), "seed": reference}
     pools["both"] = Examples(
         [*pools["pilot"].texts, *pools["seed"].texts], np.vstack([pools["pilot"].targets, pools["seed"].targets])
     )

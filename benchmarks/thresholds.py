@@ -5,13 +5,11 @@ python benchmarks/thresholds.py --data SEED_TICKETS_FOLDER
 
 from __future__ import annotations
 
-import argparse
 from collections import defaultdict
-from pathlib import Path
 
 import numpy as np
 
-from held_out import NAMES, RECIPES, SIZES, runs
+from held_out import NAMES, RECIPES, SIZES, asked_for
 from tagdesk import calibrate, policy
 from tagdesk.arrays import Probs, Targets, Thresholds
 from tagdesk.policy import Objective, parse_objective
@@ -53,13 +51,8 @@ def candidates(targets: Targets, probs: Probs, objective: Objective, seed: int) 
 
 def main() -> None:
     """Print what each way is worth, mean over sources and seeds, as Markdown; cost is per ticket, less is better."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder with train.csv and validation.csv")
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--cache", type=Path, default=Path(".cache/held-out"))
-    arguments = parser.parse_args()
     found: dict[tuple[str, str, str, int], list[float]] = defaultdict(list)
-    for number, run in enumerate(runs(arguments.data, arguments.seeds, arguments.cache)):
+    for number, run in enumerate(asked_for(__doc__)):
         calibration = calibrate.fit(run.targets, run.scores)
         probs, test_probs = calibration.apply(run.scores), calibration.apply(run.test_scores)
         for text in OBJECTIVES:

@@ -37,10 +37,8 @@ def audit_file(
     settings: Annotated[
         list[str] | None, typer.Option("--set", "-s", help="A setting of the recipe, as in folds=5; repeatable.")
     ] = None,
-    taxonomy: Annotated[
-        Path | None, typer.Option("--taxonomy", help="A taxonomy.toml; else the labels found in the file.")
-    ] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="Overrides the recipe's seed.", min=0)] = None,
+    taxonomy: options.Taxonomy = None,
+    seed: options.RecipeSeed = None,
     text_column: options.TextColumn = None,
     labels_column: options.LabelsColumn = None,
     encoding: options.Encoding = None,

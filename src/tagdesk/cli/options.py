@@ -38,6 +38,10 @@ TimeColumn: TypeAlias = Annotated[
     str | None, typer.Option("--time-column", help="The column that holds the time; else time.")
 ]
 IdColumn: TypeAlias = Annotated[str | None, typer.Option("--id-column", help="The column that holds the id; else id.")]
+Taxonomy: TypeAlias = Annotated[
+    Path | None, typer.Option("--taxonomy", help="A taxonomy.toml; else the labels found in the file.")
+]
+RecipeSeed: TypeAlias = Annotated[int | None, typer.Option("--seed", help="Overrides the recipe's seed.", min=0)]
 Encoding: TypeAlias = Annotated[
     str | None, typer.Option("--encoding", help="How the file is encoded, such as cp1252; else UTF-8 or by its mark.")
 ]

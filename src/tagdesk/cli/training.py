@@ -28,16 +28,14 @@ def train(
     settings: Annotated[
         list[str] | None, typer.Option("--set", "-s", help="A setting of the recipe, as in epochs=5; repeatable.")
     ] = None,
-    taxonomy: Annotated[
-        Path | None, typer.Option("--taxonomy", help="A taxonomy.toml; else the labels found in the file.")
-    ] = None,
+    taxonomy: options.Taxonomy = None,
     validation: Annotated[
         Path | None, typer.Option("--validation", help="Tickets to calibrate on and to stop early by.")
     ] = None,
     test: Annotated[
         Path | None, typer.Option("--test", help="Tickets for the report; nothing is fitted to them.")
     ] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="Overrides the recipe's seed.", min=0)] = None,
+    seed: options.RecipeSeed = None,
     text_column: options.TextColumn = None,
     labels_column: options.LabelsColumn = None,
     unit_column: options.UnitColumn = None,
