@@ -1,6 +1,6 @@
 """Compares ways to calibrate probabilities on tickets that neither scorer nor calibration saw.
 
-python benchmarks/calibration.py --data SEED_TICKETS_FOLDER
+Trained on the pilot tickets and on the reference tickets.
 """
 
 from __future__ import annotations

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,38 +38,31 @@ def asked_for(description: str | None) -> Iterator[Run]:
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--data", type=Path, required=True, help="the folder with seed_tickets/")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--cache", type=Path, default=Path(".cache/held-out"), help="keeps scores")
     arguments = parser.parse_args()
     folder = arguments.data / "seed_tickets"
-    return runs(_examples(folder / "train.csv", folder / "validation.csv"), arguments.seeds, arguments.cache)
+    return runs(_examples(folder / "train.csv", folder / "validation.csv"), arguments.seeds)
 
 
-def runs(reference: Examples, seeds: int, cache: Path) -> Iterator[Run]:
-    """Every recipe at every size and seed, on the pilot tickets and the reference tickets; `cache` keeps scores."""
+def runs(reference: Examples, seeds: int) -> Iterator[Run]:
+    """Every recipe at every size and seed, on the pilot tickets and the reference tickets."""
     pools = {"pilot": _examples(PILOT), "seed": reference}
     pools["both"] = Examples(
         [*pools["pilot"].texts, *pools["seed"].texts], np.vstack([pools["pilot"].targets, pools["seed"].targets])
     )
-    cache.mkdir(parents=True, exist_ok=True)
     for recipe in RECIPES:
         for size, sources in SIZES.items():
             for source in sources:
                 for seed in range(seeds):
-                    yield _run(pools[source], recipe, size, seed, cache)
+                    yield _run(pools[source], recipe, size, seed)
 
 
-def _run(pool: Examples, recipe: str, size: int, seed: int, cache: Path) -> Run:
+def _run(pool: Examples, recipe: str, size: int, seed: int) -> Run:
     rows = np.random.default_rng(seed).permutation(len(pool))
     drawn, rest = pool.take(rows[:size]), pool.take(rows[size:])
     settings = named_recipes()[recipe].changed({**RECIPES[recipe], "seed": seed})
-    content = json.dumps([settings.to_dict(), list(drawn.texts), drawn.targets.tolist()])
-    kept = cache / f"{hashlib.sha256(content.encode()).hexdigest()[:16]}.npz"
-    if not kept.exists():
-        folds = stratified_folds(drawn.texts, drawn.targets, 5, seed)
-        scores = score_out_of_fold(drawn, settings, folds)
-        np.savez(kept, scores=scores, test=fit_scorer(drawn, settings).score(rest.texts).probs)
-    with np.load(kept) as arrays:
-        return Run(recipe, size, drawn.targets, arrays["scores"], rest.targets, arrays["test"])
+    scores = score_out_of_fold(drawn, settings, stratified_folds(drawn.texts, drawn.targets, 5, seed))
+    test_scores = fit_scorer(drawn, settings).score(rest.texts).probs
+    return Run(recipe, size, drawn.targets, scores, rest.targets, test_scores)
 
 
 def _examples(*files: Path) -> Examples:

@@ -1,6 +1,6 @@
 """Compares ways to fit thresholds by what they are worth on tickets that were not used to fit anything.
 
-python benchmarks/thresholds.py --data SEED_TICKETS_FOLDER
+Trained on the pilot tickets and on the reference tickets.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,13 +10,14 @@ import pytest
 
 import tiny
 from tagdesk.audit import audit
-from tagdesk.audit.table import corrected
+from tagdesk.audit.table import corrected, mark_of
 from tagdesk.cli import run
 from tagdesk.dataset import read_tickets, write_tickets
 from tagdesk.errors import InputError
 from tagdesk.scorers import Recipe
 from tagdesk.ticket import Ticket
 
+HEAD = "row,id,labels,suggested_labels,new_labels,doubt,reason,text,mark\n"
 LINEAR = Recipe(kind="linear", max_features=500, folds=4)
 
 
@@ -83,13 +85,29 @@ def test_a_mistyped_verdict_makes_no_new_category(verdict: str) -> None:
         corrected(frozenset({"A"}), frozenset({"B"}), verdict, ["A", "B", "Billing Issue"])
 
 
+@pytest.mark.parametrize(("verdict", "remedy"), [("None", '["NONE"]'), ("suggested", "the suggested labels")])
+def test_a_verdict_that_is_also_a_label_is_refused(verdict: str, remedy: str) -> None:
+    with pytest.raises(InputError, match=re.escape(remedy)):
+        corrected(frozenset({"A"}), frozenset({"B"}), verdict, ["A", "B", "NONE", "Suggested"])
+    assert corrected(frozenset(), frozenset(), '["NONE"]', ["NONE"]) == {"NONE"}
+
+
+def test_labels_that_are_too_rare_to_judge_are_listed_and_not_suspected(spoiled: list[Ticket]) -> None:
+    rare = [replace(t, labels=(t.labels or frozenset()) | {f"Rare {i}"}) for i, t in enumerate(spoiled[:12])]
+    found = audit([*rare, *spoiled[12:]], LINEAR)
+    assert set(found.rare) == {f"Rare {i}" for i in range(12)}
+    assert not any("Rare" in reason for finding in found.findings for reason in finding.reasons)
+    assert not any("Rare" in pair.first + pair.second for pair in found.overlaps)
+
+
 def test_a_table_goes_out_and_comes_back(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table, fixed = tmp_path / "found.csv", tmp_path / "fixed.csv"
     asked = ["audit", str(file), "--recipe", "linear", "--set", "max_features=500"]
     assert run([*asked, "--out", str(table), "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert "wrong" in {finding["id"] for finding in answer["findings"]}
-    with table.open(encoding="utf-8", newline="") as handle:
+    assert table.read_bytes().startswith(b"\xef\xbb\xbf")
+    with table.open(encoding="utf-8-sig", newline="") as handle:
         rows = list(csv.DictReader(handle))
     for row in rows:
         row["new_labels"] = "suggested" if row["id"] == "wrong" else ""
@@ -107,18 +125,17 @@ def test_a_table_goes_out_and_comes_back(file: Path, tmp_path: Path, capsys: pyt
 
 def test_a_table_of_another_file_is_refused(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = tmp_path / "found.csv"
-    head = "row,id,labels,suggested_labels,new_labels,doubt,reason,text\n"
     for line, said in (
-        ("1,nobody,A,B,suggested,.9,why,text", "another ticket"),
-        ("9999,1,A,B,none,.9,why,text", "no row 9999"),
+        ("1,nobody,A,B,suggested,.9,why,text,m0123456789ab", "another ticket"),
+        ("9999,1,A,B,none,.9,why,text,m0123456789ab", "no row 9999"),
     ):
-        table.write_text(f"{head}{line}\n", encoding="utf-8")
+        table.write_text(f"{HEAD}{line}\n", encoding="utf-8")
         assert run(["audit", str(file), "--apply", str(table), "--out", str(tmp_path / "fixed.csv")]) == 3
         assert said in capsys.readouterr().err
         assert not (tmp_path / "fixed.csv").exists()
     table.write_text("id,text\n1,hello\n", encoding="utf-8")
     assert run(["audit", str(file), "--apply", str(table), "--out", str(tmp_path / "fixed.csv")]) == 3
-    assert "suggested_labels" in capsys.readouterr().err
+    assert "no column 'mark'" in capsys.readouterr().err
 
 
 def test_apply_needs_a_place_to_write(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -130,8 +147,8 @@ def small(tmp_path: Path, *rows: str, head: str = "text,labels") -> tuple[Path, 
     """A file of tickets, and a table whose verdict for its first row is `suggested`."""
     file, table = tmp_path / "small.csv", tmp_path / "table.csv"
     file.write_text("\n".join([head, *rows]) + "\n", encoding="utf-8")
-    cells = "1,1,A,A|B,suggested,.9,why,first ticket"
-    table.write_text(f"row,id,labels,suggested_labels,new_labels,doubt,reason,text\n{cells}\n", encoding="utf-8")
+    mark = mark_of(Ticket("1", "first ticket"), ["A"], ["A", "B"])
+    table.write_text(f"{HEAD}1,1,A,A|B,suggested,.9,why,first ticket,{mark}\n", encoding="utf-8")
     return file, table
 
 
@@ -171,9 +188,10 @@ def test_no_verdict_is_lost_in_silence(tmp_path: Path, capsys: pytest.CaptureFix
     file, table = small(tmp_path, "first ticket,A", "second,B")
     whole = table.read_text(encoding="utf-8")
     for spoiled, said in (
-        (whole.replace("first ticket", ""), "cannot be read"),
-        (whole + "1,1,A,A|B,none,.9,why,first ticket\n", "another verdict"),
+        (re.sub(",m[0-9a-f]{12}\n", ",\n", whole), "cannot be read"),
+        (whole + whole.splitlines()[1].replace("suggested", "none") + "\n", "another verdict"),
         (whole.replace("1,1,A", "one,1,A"), "row number"),
+        (whole.replace("A|B", "A|C"), "another ticket"),
     ):
         table.write_text(spoiled, encoding="utf-8")
         assert applied(file, table, tmp_path / "out.csv") == 3
@@ -185,8 +203,9 @@ def test_no_verdict_is_lost_in_silence(tmp_path: Path, capsys: pytest.CaptureFix
 )
 def test_a_table_that_a_spreadsheet_saved_is_read(delimiter: str, encoding: str, tmp_path: Path) -> None:
     file, table = small(tmp_path, "first ticket,A", "second,B")
-    content = table.read_text(encoding="utf-8").replace("why", "wäre").replace(",", delimiter).replace("1\n", "1.0\n")
-    table.write_text(content, encoding=encoding)
+    content = table.read_text(encoding="utf-8").replace("why", "wäre").replace("\n1,1,", "\n1.0,1E+00,")
+    content = content.replace("first ticket", "first? tick") + ",,,,,,,,\n"
+    table.write_text(content.replace(",", delimiter), encoding=encoding)
     assert applied(file, table, tmp_path / "out.csv") == 0
     assert "first ticket,A|B" in (tmp_path / "out.csv").read_text()
 

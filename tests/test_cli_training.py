@@ -51,6 +51,24 @@ def test_a_model_is_trained_reported_and_used(file: Path, encoder: Path, tmp_pat
     assert tagdesk("predict", "card charged twice", "--json", "--model", folder).json[0]["labels"] == ["Billing Issue"]
 
 
+@pytest.mark.parametrize(
+    ("labelled", "silent", "said"),
+    [
+        (60, 0, "needs 10 tickets without a label"),
+        (24, 12, "learned; too few tickets to refuse"),
+        (60, 12, "learned\n"),
+    ],
+)
+def test_what_was_learned_of_none_of_these_is_said(
+    labelled: int, silent: int, said: str, tickets: list[Ticket], tmp_path: Path
+) -> None:
+    chatter = [Ticket(f"n{n}", f"you and today {'ok ' * n}", frozenset()) for n in range(silent)]
+    write_tickets(tmp_path / "in.csv", [*tickets[:labelled], *chatter])
+    answer = tagdesk("train", tmp_path / "in.csv", "--out", tmp_path / "m", *LINEAR)
+    line = next(line for line in answer.out.splitlines(keepends=True) if line.startswith("out of scope"))
+    assert said in line
+
+
 def test_a_person_reads_figures_and_what_to_do_next(file: Path, tmp_path: Path) -> None:
     answer = tagdesk("train", file, "--out", tmp_path / "m", *LINEAR)
     assert answer.code == 0

@@ -34,6 +34,11 @@ def codes(result: ReadResult) -> list[tuple[int, str]]:
     return [(row.where, row.code) for row in result.rejected]
 
 
+def test_rows_of_bare_delimiters_are_blank_lines(tmp_path: Path) -> None:
+    result = read(tmp_path, "t.csv", "text,labels\none,A\n,\n , \ntwo,B\n,A\n")
+    assert (texts(result), result.skipped, codes(result)) == (["one", "two"], 2, [(6, "empty_text")])
+
+
 def test_a_csv_gives_tickets_with_their_lines(tmp_path: Path) -> None:
     result = read(tmp_path, "t.csv", 'id,text,labels,source\n007,"Hello,\nthere",A|B,web\n\n8,"say ""hi""",,mail\n')
     first, second = result.accepted

@@ -48,6 +48,14 @@ def test_a_label_on_all_tickets_or_on_none_is_taken_to_be_right() -> None:
     assert suspects(np.zeros((0, 2), dtype=np.bool_), np.zeros((0, 2), dtype=np.float32)).shape == (0, 2)
 
 
+def test_a_label_on_a_handful_of_tickets_is_not_judged() -> None:
+    targets = np.array([[True, True]] * 4 + [[False, True]] * 20 + [[False, False]] * 20)
+    probs = np.where(targets, 0.9, 0.1).astype(np.float32)
+    probs[:4, 0] = 0.01
+    probs[4, 1] = 0.02
+    assert np.argwhere(suspects(targets, probs)).tolist() == [[4, 1]]
+
+
 def test_arrays_that_do_not_fit_are_a_programmers_mistake() -> None:
     with pytest.raises(ValueError, match="expected"):
         suspects(np.zeros((3, 2), dtype=np.bool_), np.zeros((3, 1), dtype=np.float32))
@@ -56,6 +64,8 @@ def test_arrays_that_do_not_fit_are_a_programmers_mistake() -> None:
 def test_labels_that_meet_or_are_mixed_up_are_named_worst_first() -> None:
     targets = np.array([[1, 1, 0], [1, 1, 0], [1, 0, 0], [0, 0, 1], [0, 0, 1]], dtype=np.bool_)
     decided = np.array([[1, 1, 0], [1, 1, 0], [0, 0, 1], [0, 0, 1], [0, 0, 1]], dtype=np.bool_)
+    assert overlaps(targets, decided, ["A", "B", "C"]) == []  # too few to say
+    targets, decided = np.tile(targets, (5, 1)), np.tile(decided, (5, 1))
     first, second = overlaps(targets, decided, ["A", "B", "C"])
     assert (first.first, first.second, first.together, first.confused) == ("A", "B", 1.0, 0.0)
     assert (second.first, second.second, second.together, second.confused) == ("A", "C", 0.0, 0.5)

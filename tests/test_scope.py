@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 import tiny
+from tagdesk.bulk import classify
 from tagdesk.calibrate import Calibration, fit, split_none, with_none
+from tagdesk.dataset import File
 from tagdesk.errors import ArtefactError
 from tagdesk.label_sets import LabelSets
 from tagdesk.model import Model
@@ -53,6 +55,15 @@ def test_the_cut_decides_whatever_the_labels_say(learned: Trained) -> None:
     assert prediction.labels == ()
     assert "out_of_scope" in prediction.flags
     assert strict.id != learned.model.policy.id
+
+
+def test_a_result_has_the_probability_of_none_beside_the_scores(learned: Trained, tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_text('{"text": "ok and today is you"}\n', encoding="utf-8")
+    model = learned.model.save(tmp_path)
+    classify(model, File(tmp_path / "in.jsonl"), tmp_path / "out.jsonl")
+    row = json.loads((tmp_path / "out.jsonl").read_text(encoding="utf-8"))
+    assert row["out_of_scope"] == round(model.predict(["ok and today is you"])[0].out_of_scope or 0, 6)
+    assert [name for name in row if name.startswith("score: ")] == [f"score: {name}" for name in model.taxonomy.names]
 
 
 def test_scope_survives_the_disk(learned: Trained, tmp_path: Path) -> None:

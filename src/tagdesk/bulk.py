@@ -16,9 +16,8 @@ from tagdesk.prediction import Decision, Prediction
 from tagdesk.scorers.base import Progress, silent
 
 AT_ONCE = 128  # rows in memory
-LABELS, DECISION, FLAGS, MODEL = "predicted_labels", "decision", "flags", "model"
-SCORE = "score: "
-SCOPE = f"{SCORE}(out of scope)"
+LABELS, DECISION, FLAGS, MODEL, SCOPE = "predicted_labels", "decision", "flags", "model", "out_of_scope"
+SCORE = "score: "  # a label follows, so the others do not begin like that
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +54,10 @@ def classify(
     """Label every row of a file; memory stays the same however long it is.
 
     The result holds the columns of the source, then `predicted_labels`, `decision` (the strongest of any label),
-    `flags`, `model`, one `score: <label>` for each label, and `score: (out of scope)`, the probability that no label
-    applies, where the model has learned it; those of an earlier result are replaced. It appears whole,
-    or not at all. Rows that hold no ticket are in `<out>.rejects.jsonl`. Raises UsageError where a column of the source
-    has one of these names and is not from an earlier result.
+    `flags`, `model`, one `score: <label>` for each label, and `out_of_scope`, the probability that no label applies,
+    where the model has learned it; those of an earlier result are replaced. It appears whole, or not at all. Rows that
+    hold no ticket are in `<out>.rejects.jsonl`. Raises UsageError where a column of the source has one of these names
+    and is not from an earlier result.
     """
     without_label = flagged = 0
     left_out: set[str] = set()
@@ -97,7 +96,7 @@ def classify(
 def _kept(fields: Sequence[str], added: Collection[str], path: Path) -> list[str]:
     """The columns of the source that the result keeps: all but those of an earlier result; raises UsageError."""
     if LABELS in fields:
-        return [field for field in fields if field not in added and not field.startswith(SCORE)]
+        return [field for field in fields if field not in {*added, SCOPE} and not field.startswith(SCORE)]
     taken = [field for field in fields if field in added]
     if taken:
         raise UsageError(

@@ -15,6 +15,7 @@ import numpy as np
 from tagdesk.arrays import BoolArray, FloatArray, Probs, Targets
 
 EVEN = 0.5  # an answer that is more probably right than wrong is never called a mistake
+LEAST = 5  # tickets with a label, and without it, from which models can have learned enough to speak against an answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +43,27 @@ def doubts(targets: Targets, probs: Probs) -> FloatArray:
     return np.where(targets, 1.0 - probs, probs).astype(np.float64)
 
 
+def judged(targets: Targets) -> BoolArray:
+    """Which labels can be judged at all, (labels,): enough tickets carry them, and enough do not.
+
+    >>> judged(np.array([[True, True]] + [[True, False]] * 5 + [[False, False]] * 5)).tolist()
+    [True, False]
+    """
+    carried = targets.sum(axis=0)
+    return np.asarray(np.minimum(carried, len(targets) - carried) >= LEAST, dtype=np.bool_)
+
+
 def number_wrong(targets: Targets, probs: Probs) -> int:
     """About how many answers are wrong, by confident learning.
 
     An answer counts where the opposite one is as probable as it is on average on the tickets that carry the opposite.
-    A label that all tickets carry, or none, has no opposite, and is taken to be right.
+    A label that cannot be judged (see `judged`) is taken to be right.
     """
     wrong = 0
-    for given, prob in zip(targets.T, probs.T.astype(np.float64), strict=True):
-        if given.any() and not given.all():
-            wrong += int((prob[~given] >= prob[given].mean()).sum())
-            wrong += int((prob[given] <= prob[~given].mean()).sum())
+    known = judged(targets)
+    for given, prob in zip(targets.T[known], probs.T[known].astype(np.float64), strict=True):
+        wrong += int((prob[~given] >= prob[given].mean()).sum())
+        wrong += int((prob[given] <= prob[~given].mean()).sum())
     return wrong
 
 
@@ -63,14 +74,14 @@ def suspects(targets: Targets, probs: Probs) -> BoolArray:
         targets: (tickets, labels), as given.
         probs: (tickets, labels), calibrated, from models that had not seen the ticket.
 
-    >>> targets = np.array([[True], [True], [True], [False], [False], [True]])
-    >>> probs = np.array([[0.9], [0.8], [0.9], [0.1], [0.2], [0.1]], dtype=np.float32)
-    >>> suspects(targets, probs).ravel().tolist()
-    [False, False, False, False, False, True]
+    >>> targets = np.array([[True]] * 6 + [[False]] * 5)
+    >>> probs = np.array([[0.1]] + [[0.9]] * 5 + [[0.2]] * 5, dtype=np.float32)
+    >>> np.flatnonzero(suspects(targets, probs)).tolist()
+    [0]
     """
     if targets.shape != probs.shape or targets.ndim != 2:
         raise ValueError(f"Targets {targets.shape} with probabilities {probs.shape}; expected (tickets, labels) twice.")
-    doubt = doubts(targets, probs)
+    doubt = np.where(judged(targets), doubts(targets, probs), 0.0)
     most = np.argsort(-doubt, axis=None, kind="stable")[: number_wrong(targets, probs)]
     found = np.zeros(targets.size, dtype=np.bool_)
     found[most] = doubt.ravel()[most] > EVEN
@@ -78,7 +89,7 @@ def suspects(targets: Targets, probs: Probs) -> BoolArray:
 
 
 def overlaps(targets: Targets, decided: BoolArray, names: Sequence[str]) -> list[Overlap]:
-    """Every pair of labels that meet or are confused, the worst first.
+    """Every pair of labels that meet or are confused, the worst first; no label with fewer than `LEAST` tickets.
 
     `decided` is (tickets, labels): what models gave that had not seen the ticket.
     """
@@ -88,7 +99,7 @@ def overlaps(targets: Targets, decided: BoolArray, names: Sequence[str]) -> list
     for i in range(len(names)):
         for j in range(i + 1, len(names)):
             rarer = min(carried[i], carried[j])
-            if rarer:
+            if rarer >= LEAST:
                 both = (targets[:, i] & targets[:, j]).sum()
                 mixed = ((missed[:, i] & extra[:, j]) | (missed[:, j] & extra[:, i])).sum()
                 found.append(Overlap(names[i], names[j], float(both / rarer), float(mixed / rarer)))

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from tagdesk.arrays import BoolArray
 from tagdesk.dataset import near_duplicate_groups, stratified_folds
 from tagdesk.errors import InputError
-from tagdesk.label_errors import Overlap, doubts, overlaps, suspects
+from tagdesk.label_errors import Overlap, doubts, judged, overlaps, suspects
 from tagdesk.measure import Evidence, examples_from
 from tagdesk.scorers import Recipe
 from tagdesk.scorers.base import Progress, silent
@@ -38,12 +40,21 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What an audit found: tickets, the most doubtful first, and pairs of labels that may say the same."""
+    """What an audit found.
+
+    Attributes:
+        findings: tickets, the most doubtful first.
+        overlaps: pairs of labels that may say the same.
+        evidence: what the findings stand on.
+        names: the labels.
+        rare: those that stand on too few tickets, or on nearly all, to be judged.
+    """
 
     findings: tuple[Finding, ...]
     overlaps: tuple[Overlap, ...]
     evidence: Evidence
     names: tuple[str, ...]
+    rare: tuple[str, ...]
 
 
 def audit(
@@ -64,7 +75,8 @@ def audit(
     examples = examples_from(tickets, chosen)
     folds = stratified_folds(examples.texts, examples.targets, max(recipe.folds, 2), recipe.seed)
     evidence = out_of_fold(examples, chosen.names, recipe, folds, progress)
-    doubt = doubts(examples.targets, evidence.probs)
+    known = judged(examples.targets)
+    doubt = np.where(known, doubts(examples.targets, evidence.probs), 0.0)
     wrong = suspects(examples.targets, evidence.probs)
     reasons = [_reasons(row, given, chosen.names) for row, given in zip(wrong, examples.targets, strict=True)]
     for place, others in _contradictions(tickets).items():
@@ -83,7 +95,8 @@ def audit(
     ]
     found.sort(key=lambda finding: -finding.doubt)
     pairs = overlaps(examples.targets, evidence.decided, chosen.names)
-    return Audit(tuple(found), tuple(pairs), evidence, chosen.names)
+    rare = tuple(name for name, is_known in zip(chosen.names, known.tolist(), strict=True) if not is_known)
+    return Audit(tuple(found), tuple(pairs), evidence, chosen.names, rare)
 
 
 def _reasons(wrong: BoolArray, given: BoolArray, names: Sequence[str]) -> list[str]:

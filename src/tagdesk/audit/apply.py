@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tagdesk.audit.table import Verdict
+from tagdesk.audit.table import Verdict, mark_of
 from tagdesk.dataset import Accepted, ReadResult, RejectsWriter, open_writer
 from tagdesk.dataset.writer import refuse_mixed
 from tagdesk.errors import InputError
@@ -20,8 +20,8 @@ def apply(
     """Write all accepted rows, with new labels where there is a verdict; gives how many tickets changed.
 
     Rows that hold no ticket are in `<out>.rejects.jsonl`. A ticket that already has the labels of its verdict stays as
-    it is, so that a table may be applied twice. Raises InputError where a verdict's row, id, text or labels are not
-    those of the file: then the table belongs to another file, or to an earlier state of this one.
+    it is, so that a table may be applied twice. Raises InputError where a verdict's row is not the ticket of the table,
+    or has other labels by now: then the table belongs to another file, or to an earlier state of this one.
     """
     by_row = {verdict.row: verdict for verdict in verdicts}
     if strays := by_row.keys() - {row.number for row in read.accepted}:
@@ -51,10 +51,10 @@ def _labels(row: Accepted, verdicts: Mapping[int, Verdict]) -> frozenset[str] | 
     verdict = verdicts.get(row.number)
     if verdict is None:
         return row.ticket.labels
-    if verdict.id != row.ticket.id or verdict.text.split() != row.ticket.text.split():
+    if verdict.mark != mark_of(row.ticket, verdict.before, verdict.suggested):
         raise InputError(
-            f"Row {row.number} (id {row.ticket.id[:60]!r}) is another ticket than in the table (id "
-            f"{verdict.id[:60]!r}). {_REMEDY}",
+            f"Row {row.number} (id {row.ticket.id[:60]!r}) is another ticket than in the table, or its labels or "
+            f"suggested_labels were changed there. {_REMEDY}",
             code="other_file",
         )
     if row.ticket.labels not in (verdict.before, verdict.after):

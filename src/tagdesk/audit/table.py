@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -11,9 +13,11 @@ from tagdesk.audit import Audit
 from tagdesk.dataset import Accepted, Columns, File, ReadResult, open_writer
 from tagdesk.dataset.labels import join_labels, parse_labels
 from tagdesk.errors import InputError
+from tagdesk.ticket import Ticket
 
-FIELDS = ("row", "id", "labels", "suggested_labels", "new_labels", "doubt", "reason", "text")
+FIELDS = ("row", "id", "labels", "suggested_labels", "new_labels", "doubt", "reason", "text", "mark")
 NO_LABEL, ACCEPT = "none", "suggested"  # verdicts that are no list of labels
+MEANT = {NO_LABEL: "[] for no label", ACCEPT: "the suggested labels themselves"}  # said without the word
 EXPECTED = f"labels joined by |, {NO_LABEL!r} for no label, {ACCEPT!r} to accept the suggestion, or nothing"
 # What spreadsheets make of a table that they were only asked to save.
 _SAVED_AS = ((None, None), (";", None), ("\t", None), (None, "cp1252"), (";", "cp1252"))
@@ -21,19 +25,26 @@ _SAVED_AS = ((None, None), (";", None), ("\t", None), (None, "cp1252"), (";", "c
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a person decided for one row of the audited file, and what that row was then."""
+    """What a person decided for one row of the audited file, and what that row was then.
+
+    Attributes:
+        row: its number.
+        before, suggested: its labels, and those that the audit suggested.
+        after: the labels that it shall have.
+        mark: tells whether a row is that one, see `mark_of`; spreadsheets change ids and texts, but not this.
+    """
 
     row: int
-    id: str
-    text: str
     before: frozenset[str]
+    suggested: frozenset[str]
     after: frozenset[str]
+    mark: str
 
 
 def write_table(path: Path, found: Audit, rows: Sequence[Accepted], *, force: bool, inputs: Sequence[Path]) -> None:
     """Write the findings, the most doubtful first; `rows` are the audited ones, in their order."""
     types = {"row": int, "doubt": float}
-    with open_writer(path, FIELDS, force=force, inputs=inputs, types=types) as table:
+    with open_writer(path, FIELDS, force=force, inputs=inputs, types=types, marked=True) as table:
         for finding in found.findings:
             row = rows[finding.place]
             table.write(
@@ -46,8 +57,19 @@ def write_table(path: Path, found: Audit, rows: Sequence[Accepted], *, force: bo
                     "doubt": round(finding.doubt, 3),
                     "reason": "; ".join(finding.reasons),
                     "text": row.ticket.text,
+                    "mark": mark_of(row.ticket, finding.labels, finding.suggested),
                 }
             )
+
+
+def mark_of(ticket: Ticket, labels: Collection[str], suggested: Collection[str]) -> str:
+    """13 signs by which a row of a table is known again, with its labels as they were and as they were suggested.
+
+    >>> mark_of(Ticket("007", "Where is it?"), ["A"], [])
+    'm56bf02fb17b7'
+    """
+    content = json.dumps([ticket.id, ticket.text.split(), sorted(labels), sorted(suggested)])
+    return "m" + hashlib.sha256(content.encode()).hexdigest()[:12]
 
 
 def read_verdicts(path: Path, known: Collection[str]) -> list[Verdict]:
@@ -87,15 +109,20 @@ def corrected(
     word = verdict.strip()
     if not word:
         return labels
-    if word.casefold() == ACCEPT:
-        return suggested
-    if word.casefold() == NO_LABEL:
-        return frozenset()
+    choices = {*known, *suggested, *labels}
+    if word.casefold() in MEANT:
+        if alike := [name for name in choices if name.casefold() == word.casefold()]:
+            listed = json.dumps(alike[:1], ensure_ascii=False)
+            raise InputError(
+                f"verdict {word!r}: there is a label {alike[0]!r}. Write {listed} for that label, or "
+                f"{MEANT[word.casefold()]}.",
+                code="bad_labels",
+            )
+        return suggested if word.casefold() == ACCEPT else frozenset()
     try:
         named = parse_labels(word)
     except ValueError as error:
         raise InputError(f"verdict {word[:60]!r}: {error} Expected {EXPECTED}.", code="bad_labels") from error
-    choices = {*known, *suggested, *labels}
     for name in sorted(named - choices):
         near = get_close_matches(name, choices, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
@@ -110,7 +137,7 @@ def corrected(
 def _read(path: Path) -> ReadResult:
     first: InputError | None = None
     for delimiter, encoding in _SAVED_AS:
-        file = File(path, Columns(text="text", labels="", id="id", time="", unit=""), encoding, delimiter)
+        file = File(path, Columns(text="mark", labels="", id="", time="", unit=""), encoding, delimiter)
         try:
             read = file.read()
         except InputError as error:
@@ -140,4 +167,4 @@ def _verdict(path: Path, row: Accepted, known: Collection[str]) -> Verdict | Non
         after = corrected(before, suggested, cells["new_labels"], known)
     except ValueError as error:
         raise InputError(f"{path}, line {row.where}: {error}", code="bad_labels") from error
-    return Verdict(int(number), row.ticket.id, row.ticket.text, before, after)
+    return Verdict(int(number), before, suggested, after, cells["mark"].strip())

@@ -122,6 +122,7 @@ def _tell(found: Audit, rows: list[Accepted], path: Path, *, as_json: bool) -> N
                     }
                     for pair in pairs
                 ],
+                "too_rare_to_judge": list(found.rare),
                 "out": str(path),
             }
         )
@@ -143,6 +144,8 @@ def _tell(found: Audit, rows: list[Accepted], path: Path, *, as_json: bool) -> N
         said = f"{screen.percent(pair.together)} of the rarer one's tickets carry both"
         mixed = f"{screen.percent(pair.confused)} get the one for the other"
         console.print(Text(screen.visible(f"{pair.first} and {pair.second}: {said}, {mixed}.")))
+    if found.rare:
+        console.print(Text(screen.visible(f"On too few tickets, or too many, to be judged: {', '.join(found.rare)}.")))
     console.print(
         f"The table is {path}. Fill in new_labels (labels joined by |, {NO_LABEL}, or {ACCEPT}), then:\n"
         f"tagdesk audit FILE --apply {path} --out corrected.csv",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +13,7 @@ from tagdesk.cli import options, reading, screen
 from tagdesk.dataset import Columns, File, ReadResult, RejectsWriter
 from tagdesk.dataset.repeats import Texts, find_leak
 from tagdesk.errors import InputError, UsageError
+from tagdesk.model import Model
 from tagdesk.report import report_folder, write_report
 from tagdesk.scorers import Recipe, named_recipes
 from tagdesk.taxonomy import Taxonomy
@@ -173,6 +175,12 @@ def _answer(trained: Trained, folder: Path) -> dict[str, object]:
     }
 
 
+def _scope(model: Model) -> str:
+    if not model.knows_scope:
+        return f"needs {FEWEST} tickets without a label"
+    return "learned" if math.isfinite(model.policy.out_of_scope) else "learned; too few tickets to refuse any by it"
+
+
 def _print(trained: Trained, folder: Path) -> None:
     screen.print_report(trained.report)
     screen.out().print(
@@ -182,7 +190,7 @@ def _print(trained: Trained, folder: Path) -> None:
                 "saved in": folder,
                 "report": report_folder(folder) / "report.md",
                 "measured on": f"{trained.report.n} tickets, {trained.evidence.source}",
-                "out of scope": "learned" if trained.model.knows_scope else f"needs {FEWEST} tickets without a label",
+                "out of scope": _scope(trained.model),
                 "try it": f'tagdesk predict --model {folder} "..."',
             }
         ),

@@ -40,10 +40,11 @@ def read_delimited(source: Source, encoding: str | None = None, delimiter: str |
 def _pieces(rows: _Rows, lines: _Lines, fields: tuple[str, ...]) -> Iterator[Piece]:
     width = len(fields)
     while (row := _next(rows, lines)) is not None:
-        if len(row) == width:
-            yield Record(lines.begun, dict(zip(fields, map(unescape, row), strict=True)))
-        elif not row or (len(row) == 1 and not row[0].strip()):
+        is_bare = width > 1 and len(row) in {1, width} and not any(cell.strip() for cell in row)
+        if not row or is_bare:  # spreadsheets leave rows of bare delimiters behind
             yield Blank(lines.begun)
+        elif len(row) == width:
+            yield Record(lines.begun, dict(zip(fields, map(unescape, row), strict=True)))
         else:
             yield Broken(lines.begun, "ragged", f"The row has {len(row):,} cells where the header has {width:,}.")
 

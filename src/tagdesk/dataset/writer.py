@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import math
 import os
@@ -28,7 +29,7 @@ class RowWriter(Protocol):
 
 
 @contextmanager
-def open_writer(
+def open_writer(  # noqa: PLR0913 - what is written where, and in which way
     path: str | os.PathLike[str],
     fields: Sequence[str],
     *,
@@ -36,6 +37,7 @@ def open_writer(
     force: bool = False,
     inputs: Sequence[str | os.PathLike[str]] = (),
     types: Mapping[str, type] | None = None,
+    marked: bool = False,
 ) -> Iterator[RowWriter]:
     """Write rows to a file that appears whole when the block ends well, and not at all otherwise.
 
@@ -47,6 +49,7 @@ def open_writer(
         inputs: files that are read meanwhile, and never overwritten.
         types: what columns of a Parquet file hold (str, int, float, bool, or list for a list of texts); the first rows
             tell for the others.
+        marked: begin CSV and TSV with the mark by which spreadsheets know UTF-8.
 
     Example:
         with open_writer("out.csv", ["id", "labels"]) as rows:
@@ -71,6 +74,7 @@ def open_writer(
                 rows.abandon()
                 raise
         else:
+            handle.write(codecs.BOM_UTF8 if marked else b"")
             yield _Known(_Delimited(handle, columns, "\t" if kind.format == "tsv" else ","), columns, target)
 
 
