@@ -131,6 +131,18 @@ def test_a_walk_within_its_capacity_repeats_nothing() -> None:
     assert len(set(places)) == len(places)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_walk_ends_where_the_first_label_set_runs_out_and_not_before(seed: int) -> None:
+    walk = Walk({"A": 3, "B": 3, "C": 3}, 5, 0, seed=seed)
+    places = [walk.at(index) for index in range(walk.capacity)]
+    assert len(set(places)) == len(places) > 0
+    held = {0: 5, 1: 3, 2: 9, 3: 27}  # combinations of a label set by its size
+    times = Counter(place.labels for place in places)
+    assert any(times[labels] == held[len(labels)] for labels in times)
+    with pytest.raises(IndexError):
+        walk.at(walk.capacity)
+
+
 def test_hundreds_of_labels_are_walked_without_listing_all_their_sets() -> None:
     walk = Walk({f"L{number}": 3 for number in range(400)}, 40, 10, seed=0)
     places = [walk.at(index) for index in range(walk.capacity)]
@@ -181,6 +193,20 @@ def test_the_slot_of_a_ticket_is_filled_with_one_word() -> None:
     assert phrase.say(lambda: 0.9, lambda slot: slot.upper()) == "b THING and THING!"
 
 
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("", 0),
+        ("[|Thank you very much]", 0),
+        ("Where [is|has gone] my {thing}[| today]?", 4),
+        ("I[ am|'m] {city}[ |]bound", 2),
+        ("[a b|{thing}] [c d|]", 1),
+    ],
+)
+def test_the_shortest_reading_of_a_phrase_is_counted(source: str, words: int) -> None:
+    assert Phrase.of(source).fewest_words == words
+
+
 @pytest.mark.parametrize("source", ["a [b", "a b]", "a {Thing}", "a {}", "[a [b]]", "{thing"])
 def test_an_odd_bracket_is_refused(source: str) -> None:
     with pytest.raises(InputError, match="odd bracket"):
@@ -196,6 +222,8 @@ def test_an_odd_bracket_is_refused(source: str) -> None:
         ('Shipping = ["Where is the {thing} that I ordered?"]', "Shipping = []", "'Shipping' has no sentences"),
         ('["Where is the {thing} that I ordered?"]', '"text"', "must be a list of texts"),
         ("Where is the {thing} that I ordered?", "Where?", "too short"),
+        ("Where is the {thing} that I ordered?", "[|Where is the {thing} now]", "too short"),
+        ("asides =", 'solved = ["All [|of it ]is well."]\nasides =', "too short"),
         ('domain = "light"', "", "no `domain`"),
         ('name = "chat"', 'name = "chat"\ntypo = 2', "rates from 0 to 1"),
         ('name = "chat"', 'name = "chat"\ntypos = 1', "unknown key 'typos'"),
@@ -203,6 +231,8 @@ def test_an_odd_bracket_is_refused(source: str) -> None:
         ('name = "chat"', 'name = "chat"\nbetween = 1', "must be text"),
         ('[[channel]]\nname = "chat"', "", "no [[channel]] tables"),
         ('city = ["Cork"]', "city = []", "'city' has no words"),
+        ('city = ["Cork"]', 'city = ["Cork", " "]', "'city' has no words or an empty one"),
+        ('thing = ["lamp"]', 'thing = [""]', "'thing' of the situation 'light' has no words or an empty one"),
         ('city = ["Cork"]', 'city = ["Cork"]\nthing = ["x"]', "in a situation"),
         ('thing = ["lamp"]', 'thing = ["lamp", "lamp"]', "twice"),
         ("[needs]", "[need]", "unknown key 'need'"),
@@ -224,6 +254,26 @@ def test_words_that_may_meet_must_be_known_in_one_situation() -> None:
     )
     with pytest.raises(InputError, match="Let one have them all"):
         PhraseBook.from_toml(apart)
+
+
+def test_a_link_may_have_a_slot_that_some_situations_lack() -> None:
+    book = PhraseBook.from_toml("""
+links = ["And about the {thing} too:"]
+nothing = ["A merry day to all of you."]
+[needs]
+A = ["I was charged twice this month."]
+B = ["My parcel never came to me."]
+[[situation]]
+domain = "light"
+thing = ["lamp"]
+[[situation]]
+domain = "bare"
+[[channel]]
+name = "chat"
+""")
+    tickets = list(Composer(book, seed=0, repeats=True).tickets(300))
+    assert {ticket.domain for ticket in tickets} == {"light", "bare"}
+    assert any("And about the lamp too:" in ticket.text for ticket in tickets)
 
 
 def test_a_label_without_sentences_is_named() -> None:

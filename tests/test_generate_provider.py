@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -12,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from command import nothing_new_in, refusal, tagdesk
+from command import nothing_new_in, process, refusal, tagdesk
 from tagdesk.dataset import File
 from tagdesk.dataset.near import words
 from tagdesk.errors import UsageError
@@ -20,6 +24,8 @@ from tagdesk.generate import Asked, Author, Composer, Endpoint, ProviderError, s
 from tagdesk.generate.seen import Seen
 from tagdesk.taxonomy import Taxonomy
 from tagdesk.train import support_taxonomy
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="signals of Unix")
 
 KEY = "sk-very-secret-4711"
 Script = Callable[[int, dict[str, Any]], tuple[int, dict[str, str], bytes]]
@@ -58,8 +64,9 @@ def server() -> Iterator[Server]:
             self.send_response(status)
             for name, value in {"Content-Length": str(len(body))}.items() | headers.items():
                 self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body)
+            with suppress(ConnectionError):  # who asked may have gone
+                self.end_headers()
+                self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""
@@ -94,6 +101,12 @@ def faithful(question: dict[str, Any], **changes: Any) -> str:
     """An answer that keeps to the plans, but for the changes."""
     entries = [{"number": p["number"], "text": new_text(), "labels": p["labels"]} | changes for p in plans(question)]
     return json.dumps({"tickets": entries})
+
+
+def costly(question: dict[str, Any], more: int = 0) -> tuple[int, dict[str, str], bytes]:
+    """A faithful answer that takes all the tokens that it may, and some more."""
+    asked = -(-len(json.dumps(question["messages"])) // 4)
+    return completion(faithful(question), asked + question["max_tokens"] + more)
 
 
 def author(server: Server, **options: Any) -> Author:
@@ -227,12 +240,36 @@ def test_a_ticket_that_was_written_before_is_not_taken_unless_allowed(server: Se
     assert len(list(author(server, repeats=True).tickets(5, Asked()))) == 5
 
 
-def test_the_budget_ends_the_tickets_before_it_is_exceeded(server: Server) -> None:
+@pytest.mark.parametrize("budget", [2_000, 3_000, 5_499, 9_300, 20_000])
+def test_the_budget_ends_the_tickets_before_it_is_exceeded(server: Server, budget: int) -> None:
+    server.script = lambda _, question: costly(question)
     asked = Asked()
-    assert len(list(author(server, budget=350).tickets(100, asked))) == 30
-    assert asked.tokens == 300
-    assert "350 tokens" in str(asked.stopped)
-    assert server.questions[0]["max_tokens"] == 350
+    tickets = list(author(server, budget=budget).tickets(100, asked))
+    assert 0 < len(tickets) < 100
+    assert budget - 2_000 < asked.tokens <= budget  # what is left is too little for one more
+    assert asked.stopped == f"the budget of {budget:,} tokens is spent"
+    assert all(question["max_tokens"] == 400 * len(plans(question)) for question in server.questions)
+    assert [t.labels for t in tickets] == [t.labels for t in Composer(support_phrases(), seed=0).tickets(len(tickets))]
+
+
+def test_a_server_that_counts_more_than_estimated_surprises_only_once(server: Server) -> None:
+    server.script = lambda _, question: costly(question, more=1_500)
+    asked = Asked()
+    assert len(list(author(server, budget=9_300).tickets(100, asked))) == 10
+    assert asked.tokens < 9_300
+
+
+def test_a_budget_too_small_for_a_request_is_refused_before_anything_is_asked(server: Server) -> None:
+    with pytest.raises(UsageError, match=r"10 tokens is too small .* --budget-tokens") as caught:
+        list(author(server, budget=10).tickets(100, Asked()))
+    assert caught.value.code == "small_budget"
+    assert server.questions == []
+
+
+def test_a_budget_that_brought_no_ticket_is_refused(server: Server) -> None:
+    server.script = lambda _, question: completion(faithful(question, labels=["Zebra"]), 5_000)
+    with pytest.raises(UsageError, match=r"5,000 are spent"):
+        list(author(server, budget=6_000).tickets(100, Asked()))
 
 
 def test_tokens_are_estimated_where_the_server_counts_none(server: Server) -> None:
@@ -253,6 +290,8 @@ def test_tokens_are_estimated_where_the_server_counts_none(server: Server) -> No
         "https://x/v1?key=1",
         "http://[::1",
         "http://x:y/",
+        "https://a..b/v1",
+        f"https://{'a' * 70}.com/v1",
     ],
 )
 def test_an_address_that_could_leak_the_key_or_is_none_is_refused(url: str) -> None:
@@ -286,10 +325,47 @@ def test_the_command_writes_what_the_model_wrote(
     assert (answer.code, answer.json["tickets"], answer.json["tokens"]) == (0, 12, 200)
     assert len(File(out).read().accepted) == 12
     assert KEY not in answer.out + answer.err
-    stopped = tagdesk("generate", out, "-n", "50", "--budget-tokens", "100", "--force", *given)
+    server.script = lambda _, question: costly(question)
+    stopped = tagdesk("generate", out, "-n", "50", "--budget-tokens", "6000", "--force", *given)
     assert (stopped.code, stopped.json["tickets"]) == (5, 10)
     assert "Stopped after 10 of 50 tickets" in stopped.err
     assert KEY not in stopped.out + stopped.err
+    with nothing_new_in(tmp_path):
+        refused = refusal(2, "generate", tmp_path / "none.csv", "--budget-tokens", "10", *given)
+        assert "too small" in refused
+
+
+@posix
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM], ids=lambda end: end.name)
+def test_an_interrupt_keeps_what_was_paid_for(server: Server, tmp_path: Path, end: signal.Signals) -> None:
+    running = interrupted(server, end, tmp_path / "made.jsonl", at=2)
+    said, complaint = running.communicate(timeout=120)
+    assert (running.returncode, json.loads(said)["tickets"]) == (130, 10)
+    assert complaint.decode().startswith("Stopped after 10 of 30 tickets: interrupted.\n")
+    assert list(tmp_path.iterdir()) == [tmp_path / "made.jsonl"]
+    assert len(File(tmp_path / "made.jsonl").read().accepted) == 10
+
+
+@posix
+def test_an_interrupt_before_the_first_ticket_leaves_no_file(server: Server, tmp_path: Path) -> None:
+    running = interrupted(server, signal.SIGINT, tmp_path / "made.jsonl", at=1)
+    with nothing_new_in(tmp_path):
+        assert running.communicate(timeout=120)[1] == b"error: Interrupted; no file was written half.\n"
+    assert running.returncode == 130
+
+
+def interrupted(server: Server, end: signal.Signals, out: Path, *, at: int) -> subprocess.Popen[bytes]:
+    """A run for 30 tickets that is ended while it waits for the answer to a request."""
+    given = ("--provider", "openai-compatible", "--base-url", server.url, "--model", "tiny", "--json")
+
+    def script(number: int, question: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:
+        if number == at:
+            running.send_signal(end)
+        return completion(faithful(question))
+
+    server.script = script
+    running = process("generate", out, "-n", "30", *given)
+    return running
 
 
 def test_a_refusing_provider_leaves_no_file(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import typer
 
-from tagdesk.cli import options, reading, screen
+from tagdesk.cli import INTERRUPTED, options, reading, screen
 from tagdesk.cli.training import read_taxonomy
 from tagdesk.dataset import open_writer
 from tagdesk.dataset.draft import refuse_target
@@ -25,6 +25,7 @@ PROVIDER = "openai-compatible"
 KEY = "TAGDESK_API_KEY"
 FIELDS = {"id": str, "text": str, "labels": list, "domain": str, "channel": str}
 STEP = 10  # tickets between two steps of the progress bar
+BY_HAND = "interrupted"
 
 
 class _Counts(NamedTuple):
@@ -80,7 +81,8 @@ def generate(
         labels = labels or (Taxonomy.of(book.labels) if phrases else support_taxonomy())
         book = book.planning(labels)
         composer = Composer(book, seed=seed, repeats=True)
-        tickets = Author(endpoint, labels, composer, words, budget_tokens, allow_repeats).tickets(n, asked)
+        author = Author(endpoint, labels, composer, words, budget_tokens, allow_repeats)
+        tickets = _until_interrupted(author.tickets(n, asked), asked)
     started = time.monotonic()
     counts = _write(out, tickets, n, force=force)
     facts: dict[str, object] = {
@@ -94,7 +96,7 @@ def generate(
     _tell(facts, counts, book.labels, as_json=as_json)
     if asked is not None and asked.stopped:
         screen.note(f"Stopped after {counts.total:,} of {n:,} tickets: {asked.stopped}.")
-        raise typer.Exit(reading.FINISHED_WITH_REJECTS)
+        raise typer.Exit(INTERRUPTED if asked.stopped == BY_HAND else reading.FINISHED_WITH_REJECTS)
 
 
 COMMANDS = {"generate": generate}
@@ -126,6 +128,16 @@ def _refuse_stray(given: dict[str, object]) -> None:
     stray = [name for name, value in given.items() if value is not None]
     if stray:
         raise UsageError(f"{', '.join(stray)}: only with --provider {PROVIDER}.", code="missing_option")
+
+
+def _until_interrupted(tickets: Iterator[Written], asked: Asked) -> Iterator[Written]:
+    """The tickets; an interrupt ends them and keeps those that came, since they are paid for."""
+    try:
+        yield from tickets
+    except KeyboardInterrupt:
+        if not asked.accepted:
+            raise
+        asked.stopped = BY_HAND
 
 
 def _write(out: Path, tickets: Iterable[Written], n: int, *, force: bool) -> _Counts:

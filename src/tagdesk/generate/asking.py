@@ -6,12 +6,12 @@ import json
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import count
+from itertools import count, islice
 from typing import Any, Final
 
-from tagdesk.errors import InputError
+from tagdesk.errors import InputError, UsageError
 from tagdesk.generate.compose import Composer, Written
-from tagdesk.generate.endpoint import Endpoint, ProviderError
+from tagdesk.generate.endpoint import Endpoint, ProviderError, estimated_tokens
 from tagdesk.generate.seen import Seen
 from tagdesk.taxonomy import Taxonomy
 from tagdesk.text import check_text, stored
@@ -33,11 +33,21 @@ _ORDER: Final = (
 
 @dataclass
 class Asked:
-    """How it went so far; `stopped` says why fewer tickets came than were wanted, if so."""
+    """How it went so far.
+
+    Attributes:
+        accepted: the tickets that came.
+        requests: how often the model was asked.
+        tokens: what was spent.
+        unforeseen: by how many tokens a request took more than was reserved for it, at worst.
+        rejected: what came and was not taken, by why.
+        stopped: why fewer tickets came than were wanted, if so.
+    """
 
     accepted: int = 0
     requests: int = 0
     tokens: int = 0
+    unforeseen: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
     stopped: str | None = None
 
@@ -65,19 +75,20 @@ class Author:
     def tickets(self, n: int, asked: Asked) -> Iterator[Written]:
         """Up to n tickets; `asked` is kept up to date meanwhile.
 
-        Raises ProviderError where not even one came. When the budget is spent or the provider fails later, the tickets
-        end and `asked.stopped` says why.
+        Raises ProviderError where not even one came, and UsageError (`small_budget`) where the budget is why. When the
+        budget is spent or the provider fails later, the tickets end and `asked.stopped` says why.
         """
         plans = map(self.composer.plan, count())
-        again: deque[tuple[Written, int]] = deque()
+        queue: deque[tuple[Written, int]] = deque()
         seen = Seen(self.words)
-        dearest = fruitless = 0
+        fruitless = 0
         while asked.accepted < n:
-            if self.budget is not None and asked.tokens + max(dearest, 1) > self.budget:
-                asked.stopped = f"the budget of {self.budget:,} tokens is spent"
+            most = min(AT_ONCE, n - asked.accepted)
+            queue.extend((next(plans), 1) for _ in range(most - len(queue)))
+            batch = self._batch(queue, most, asked)
+            if not batch:
+                self._end_of_budget(queue[0][0], asked)
                 return
-            batch = [again.popleft() if again else (next(plans), 1) for _ in range(min(AT_ONCE, n - asked.accepted))]
-            before = asked.tokens
             try:
                 entries = self._ask([plan for plan, _ in batch], asked)
             except ProviderError as error:
@@ -85,7 +96,6 @@ class Author:
                     raise
                 asked.stopped = str(error).rstrip(".")
                 return
-            dearest = max(dearest, asked.tokens - before)
             taken = 0
             for (plan, chance), entry in zip(batch, entries, strict=True):
                 verdict = self._verdict(plan, entry, seen)
@@ -96,11 +106,20 @@ class Author:
                 else:
                     asked.rejected[verdict] += 1
                     if chance < _CHANCES:
-                        again.append((plan, chance + 1))
+                        queue.append((plan, chance + 1))
             fruitless = 0 if taken else fruitless + 1
             if fruitless == _FRUITLESS:
                 self._give_up(asked)
                 return
+
+    def _end_of_budget(self, plan: Written, asked: Asked) -> None:
+        asked.stopped = f"the budget of {self.budget:,} tokens is spent"
+        if not asked.accepted:
+            raise UsageError(
+                f"The budget of {self.budget:,} tokens is too small for a ticket: {asked.tokens:,} are spent, and the "
+                f"next request may take {self._price([plan]) + asked.unforeseen:,}. Raise --budget-tokens.",
+                code="small_budget",
+            )
 
     def _give_up(self, asked: Asked) -> None:
         reasons = ", ".join(f"{times} {code}" for code, times in asked.rejected.most_common())
@@ -108,14 +127,25 @@ class Author:
         if not asked.accepted:
             raise ProviderError(f"The model wrote nothing usable: {reasons}. Use another --model.", code="bad_answer")
 
+    def _batch(self, queue: deque[tuple[Written, int]], most: int, asked: Asked) -> list[tuple[Written, int]]:
+        """Takes as many from the head of the queue as one request can hold within the budget, and `most` at most."""
+        plans = [plan for plan, _ in islice(queue, most)]
+        if self.budget is not None:
+            left = self.budget - asked.tokens - asked.unforeseen
+            while plans and self._price(plans) > left:
+                plans.pop()
+        return [queue.popleft() for _ in plans]
+
+    def _price(self, plans: Sequence[Written]) -> int:
+        """The tokens that a request takes at most, as far as its question can be estimated."""
+        return estimated_tokens(self._messages(plans)) + _TOKENS_PER_TICKET * len(plans)
+
     def _ask(self, plans: Sequence[Written], asked: Asked) -> list[Any]:
         """An entry of the answer for each plan; None where there is none."""
         asked.requests += 1
-        most_tokens = _TOKENS_PER_TICKET * len(plans)
-        if self.budget is not None:
-            most_tokens = max(1, min(most_tokens, self.budget - asked.tokens))
-        reply = self.endpoint.ask(self._messages(plans), most_tokens=most_tokens)
+        reply = self.endpoint.ask(self._messages(plans), most_tokens=_TOKENS_PER_TICKET * len(plans))
         asked.tokens += reply.tokens
+        asked.unforeseen = max(asked.unforeseen, reply.tokens - self._price(plans))
         return _entries(reply.text, len(plans))
 
     def _messages(self, plans: Sequence[Written]) -> list[dict[str, str]]:

@@ -154,6 +154,7 @@ def _book(document: dict[str, Any]) -> PhraseBook:
         **{name: _phrases(texts) for name, texts in lists.items()},
     )
     _refuse_gaps(book)
+    _refuse_short(book)
     _refuse_unknown_slots(book)
     return book
 
@@ -168,14 +169,22 @@ def _refuse_gaps(book: PhraseBook) -> None:
     if not sum(channel.share for channel in book.channels) > 0:
         raise _wrong("the shares of all channels are 0; give at least one a share.")
     for name, words in book.slots.items():
-        if not words:
-            raise _wrong(f"the slot {name!r} has no words; list at least one.")
+        if not _all_filled(words):
+            raise _wrong(f"the slot {name!r} has no words or an empty one; list at least one, none of them empty.")
     both = sorted(book.local_slots & set(book.slots))
     if both:
         raise _wrong(f"the slot {_listing(both)} stands in [slots] and in a situation. Keep one of them.")
-    for phrase in (*(need for needs in book.needs.values() for need in needs), *book.asides, *book.nothing):
-        if len(phrase.source.split()) < _LEAST_LENGTH:
-            raise _wrong(f"{phrase.source!r} is too short to tell tickets apart; use {_LEAST_LENGTH} words or more.")
+
+
+def _refuse_short(book: PhraseBook) -> None:
+    """Raise InputError for a sentence that some reading leaves too little of."""
+    needs = (need for said in book.needs.values() for need in said)
+    for phrase in (*needs, *book.asides, *book.nothing, *book.solved):
+        if phrase.fewest_words < _LEAST_LENGTH:
+            raise _wrong(
+                f"{phrase.source[:80]!r} is too short to tell tickets apart; use {_LEAST_LENGTH} words or more, "
+                "whichever way its choices fall."
+            )
 
 
 def _refuse_unknown_slots(book: PhraseBook) -> None:
@@ -200,9 +209,11 @@ def _situation(entry: Mapping[str, Any]) -> Situation:
     if not isinstance(domain, str) or not domain.strip():
         raise _wrong("a [[situation]] has no `domain`; name it.")
     words = {name: _texts(value, f"{name!r} of {domain!r}") for name, value in entry.items() if name != "domain"}
-    empty = [name for name, given in words.items() if not given]
+    empty = [name for name, given in words.items() if not _all_filled(given)]
     if empty:
-        raise _wrong(f"{_listing(empty)} of the situation {domain!r} has no words; list some or leave it out.")
+        raise _wrong(
+            f"{_listing(empty)} of the situation {domain!r} has no words or an empty one; list some or leave it out."
+        )
     return Situation(domain, words)
 
 
@@ -253,6 +264,10 @@ def _texts(value: Any, name: str) -> tuple[str, ...]:
     if repeated:
         raise _wrong(f"{name} holds {repeated[0][:80]!r} twice. Delete one.")
     return tuple(value)
+
+
+def _all_filled(words: Collection[str]) -> bool:
+    return bool(words) and all(word.strip() for word in words)
 
 
 def _phrases(texts: Iterable[str]) -> tuple[Phrase, ...]:

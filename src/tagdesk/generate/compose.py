@@ -86,7 +86,8 @@ class Composer:
         asides = [self.book.asides[number] for number in place.asides]
         channel = self.book.channels[bisect_right(self._shares, draw() * self._shares[-1])]
         frame = self._frame(place, channel, draw)
-        situation = self._situation([*sentences, *asides, *filter(None, frame)], draw)
+        links = self.book.links if len(sentences) > 1 else ()
+        situation = self._situation([*sentences, *links, *asides, *filter(None, frame)], draw)
         fill = self._filling(situation, draw)
         body = self._noisy(self._body(sentences, asides, draw, fill), channel, draw)
         text = _framed(body, frame, channel.between, draw, fill)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import ipaddress
 import json
+import math
 import time
 import urllib.error
 import urllib.request
@@ -23,7 +24,7 @@ from tagdesk.errors import TagdeskError, UsageError
 _PASSING: Final = {408, 425, 429, 500, 502, 503, 504, 529}  # answers after which the same question may succeed
 _LONGEST_ANSWER: Final = 16 * 2**20  # bytes
 _LONGEST_WAIT: Final = 60.0  # seconds between two tries
-_CHARACTERS_PER_TOKEN: Final = 4  # where a server does not count
+_CHARACTERS_PER_TOKEN: Final = 4  # before a server has counted, and where none does
 
 
 class ProviderError(TagdeskError):
@@ -36,6 +37,15 @@ class Reply:
 
     text: str
     tokens: int
+
+
+def estimated_tokens(messages: Sequence[Mapping[str, str]], answer: str = "") -> int:
+    """Roughly how many tokens a question and its answer take.
+
+    >>> estimated_tokens([], "about three")
+    4
+    """
+    return math.ceil((len(json.dumps(messages)) + len(answer)) / _CHARACTERS_PER_TOKEN)
 
 
 @dataclass(frozen=True)
@@ -133,7 +143,7 @@ def _reply(answer: bytes, question: Mapping[str, Any]) -> Reply:
             code="bad_answer",
         )
     if isinstance(used, bool) or not isinstance(used, int) or used < 0:
-        used = (len(json.dumps(question["messages"])) + len(text)) // _CHARACTERS_PER_TOKEN
+        used = estimated_tokens(question["messages"], text)
     return Reply(text, used)
 
 
@@ -141,6 +151,7 @@ def _refuse_address(address: str) -> None:
     try:
         parts = urlsplit(address)
         host, _ = parts.hostname or "", parts.port
+        host.encode("idna")  # as looking up its address does; refuses empty labels and those beyond 63 letters
     except ValueError:
         host, parts = "", urlsplit("")
     is_plain = all("!" <= sign <= "~" for sign in address)

@@ -47,6 +47,26 @@ class Phrase:
         flat = [part for one in parts for part in ((one,) if not isinstance(one, _Choice) else sum(one.ways, ()))]
         return cls(source, parts, frozenset(part.name for part in flat if isinstance(part, _Slot)))
 
+    @property
+    def fewest_words(self) -> int:
+        """How many words the shortest reading has; a slot counts as one.
+
+        >>> Phrase.of("I[ am|'m] [|very ]glad").fewest_words
+        2
+        """
+        fewest = {False: 0}  # by whether the reading so far ends in a word, which the next part may go on with
+        for part in self.parts:
+            longer: dict[bool, int] = {}
+            for way in part.ways if isinstance(part, _Choice) else ((part,),):
+                said = "".join(piece if isinstance(piece, str) else piece.name for piece in way)
+                for ends_in_word, words in fewest.items():
+                    added = "x" * ends_in_word + said
+                    total = words + len(added.split()) - ends_in_word
+                    end = bool(added[-1:].strip())
+                    longer[end] = min(total, longer.get(end, total))
+            fewest = longer
+        return min(fewest.values())
+
     def say(self, draw: Draw, fill: Fill) -> str:
         """The sentence with its choices made and its slots filled."""
         said: list[str] = []

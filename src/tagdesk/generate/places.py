@@ -126,12 +126,14 @@ class Walk:
 
     @property
     def capacity(self) -> int:
-        """How many tickets there are before a combination would have to recur."""
-        turns = []
+        """How many tickets there are before a combination would have to recur: where a label set first runs out."""
+        ends = []
         for size, sets in enumerate(self._sets):
-            least = min(space.capacity for _, space in sets) * len(sets)
-            turns.append(least // self._block.count(size))
-        return min(turns) * len(self._block)
+            places = [place for place, of_size in enumerate(self._block) if of_size == size]
+            number = min(space.capacity * len(sets) + which for which, (_, space) in enumerate(sets))
+            turn, nth = divmod(number, len(places))
+            ends.append(turn * len(self._block) + places[nth])
+        return min(ends)
 
     def at(self, index: int) -> Place:
         """What ticket number `index` is made of; raises IndexError beyond the capacity."""
