@@ -60,7 +60,10 @@ def main() -> None:
         tickets = drawn(read_tickets(path).tickets, arguments)
         for label, model in models.items():
             report = judge_tickets(model, tickets).report(model.taxonomy.names)
-            rows.append({"set": name, "model": label, "n": report.n} | figures(report, is_whole=name not in SETS))
+            rows.append(
+                {"set": name, "model": label, "id": model.id, "n": report.n}
+                | figures(report, is_whole=name not in SETS)
+            )
             print(rows[-1], flush=True)
     publish("messages", rows, table(rows, {"set": "messages", "model": "model", "n": "n", **FIGURES}))
 

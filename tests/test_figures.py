@@ -1,0 +1,71 @@
+"""The figures in README.md and docs/ are those that the benchmarks wrote."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+
+
+def table_in(path: str, first: str) -> list[str]:
+    """The lines of the table that begins with a line like that."""
+    lines = (ROOT / path).read_text(encoding="utf-8").splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith(first))
+    return lines[start : next((i for i in range(start, len(lines)) if not lines[i].startswith("|")), len(lines))]
+
+
+def cells(line: str) -> list[str]:
+    return [cell.strip().replace("`", "") for cell in line.strip("|").split("|")]
+
+
+def results(name: str) -> Any:
+    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("path", "first", "result"),
+    [
+        ("docs/explanation/quality.md", "| system | trained on", "seed"),
+        ("docs/explanation/quality.md", "| messages | model", "messages"),
+        ("docs/explanation/quality.md", "| file | tickets | planted", "audit"),
+        ("docs/decisions/0005-int8.md", "| 2000 messages", "int8"),
+    ],
+)
+def test_a_table_of_the_documents_is_the_one_that_was_measured(path: str, first: str, result: str) -> None:
+    measured = (RESULTS / f"{result}.md").read_text(encoding="utf-8").splitlines()
+    assert table_in(path, first) == [line for line in measured if line.startswith("|")]
+
+
+def test_the_readmes_figures_of_recipes_are_those_that_were_measured() -> None:
+    rows = {(row["recipe"], row["trained_on"]): row for row in results("seed")["rows"]}
+    shown = [cells(line) for line in table_in("README.md", "| on the 200 reference") if line.startswith("| tagdesk")]
+    assert shown
+    for system, trained_on, *figures, seconds in shown:
+        row = rows[system.removeprefix("tagdesk "), trained_on]
+        assert figures == [f"{row[name]:.3f}" for name in ("exact_match", "f1_micro", "f1_macro")]
+        assert seconds == f"{row['seconds']:.0f} s"
+
+
+def test_the_readmes_figures_of_the_starter_are_those_that_were_measured() -> None:
+    rows = {(row["set"], row["model"]): row for row in results("messages")}
+    whole = cells(next(line for line in table_in("README.md", "| on the 200") if "starter" in line))
+    starter = rows["reference tickets, test", "starter"]
+    assert whole[2:5] == [f"{starter[name]:.3f}" for name in ("exact_match", "f1_micro", "f1_macro")]
+    for name, *figures in map(cells, table_in("README.md", "| the starter on messages")[2:]):
+        messages = re.findall(r"banking77|dstc11_natcs|multidogo|bitext|out_of_scope", name)[0]
+        key = "false_alarm_rate" if messages == "out_of_scope" else "hit_at_1"
+        assert figures == [f"{rows[messages, model][key]:.3f}" for model in ("starter", "linear on reference tickets")]
+
+
+def test_the_measured_starter_is_the_one_that_ships() -> None:
+    """Whoever ships another starter measures it again."""
+    manifest = next((ROOT / "src" / "tagdesk" / "starter" / "model").rglob("manifest.json"))
+    shipped = json.loads(manifest.read_text(encoding="utf-8"))["id"]
+    measured = {row["id"] for row in results("messages") if row["model"] == "starter"}
+    assert measured == {shipped}
