@@ -14,13 +14,13 @@ import numpy as np
 from tagdesk.arrays import BoolArray, Decisions, Probs, Targets, Thresholds
 from tagdesk.errors import ArtefactError, UsageError
 from tagdesk.policy.objective import Objective, parse_objective
-from tagdesk.policy.thresholds import best, proven
+from tagdesk.policy.thresholds import best, cuts_between, proven
 
 __all__ = ["FILE", "Objective", "Policy", "fit", "parse_objective"]
 
 FILE = "policy.json"
-REFUSED = 0.03  # share of the tickets with labels that may be called out of scope
-EVEN = 0.5  # what is more probably some label's than none's is never refused
+REFUSED = 0.05  # share of the tickets with labels that may be called out of scope
+SLACK = 0.001  # share of the tickets that may get other than exactly their labels so that fewer get needless ones
 FEWEST = 30  # tickets with labels from which the out-of-scope cut is found
 
 
@@ -160,8 +160,9 @@ def fit(
         probs: (tickets, labels).
         names: the labels in order.
         objective: what `suggest` is fitted to.
-        none: (tickets,), probabilities of "none of these"; the out-of-scope cut is the lowest that refuses no more than
-            `REFUSED` of the tickets with labels.
+        none: (tickets,), probabilities of "none of these", from which the out-of-scope cut is found: of those that get
+            about the most tickets exactly right, and refuse no more than `REFUSED` of the ones with labels, the one
+            that refuses the most of the others.
         automate_precision: what `automate` promises for every label, between 0 and 1; raises UsageError outside.
 
     >>> targets = np.array([[True]] * 6 + [[False]] * 6)
@@ -180,17 +181,21 @@ def fit(
     else:
         suggest = best(targets, probs, objective)
     automate = proven(targets, probs, automate_precision, suggest)
-    cut = math.inf if none is None else _scope_cut(none[targets.any(axis=1)])
+    cut = math.inf if none is None else _scope_cut(targets, probs >= suggest.astype(np.float32), none)
     return Policy(tuple(names), suggest, automate, str(objective), len(targets), cut)
 
 
-def _scope_cut(none: Probs) -> float:
-    """The lowest cut, not below `EVEN`, that refuses no more than `REFUSED` of these tickets, which carry labels."""
-    if len(none) < FEWEST:
+def _scope_cut(targets: Targets, given: BoolArray, none: Probs) -> float:
+    """The cut for tickets whose labels are `given` (tickets, labels) where nothing is refused; see `fit`."""
+    labelled, exact = np.any(targets, axis=1), np.all(given == targets, axis=1)
+    if labelled.sum() < FEWEST:
         return math.inf
-    ranked = -np.sort(-none.astype(np.float64))
-    cut = float(np.nextafter(np.float32(ranked[int(REFUSED * len(ranked))]), np.float32(2)))
-    return max(cut, EVEN) if cut <= 1 else math.inf
+    cuts = cuts_between(~labelled, none)
+    gain = cuts_between(~labelled & ~exact, none).hits - cuts_between(labelled & exact, none).hits
+    allowed = cuts.misses <= REFUSED * labelled.sum()
+    good = allowed & (gain >= gain[allowed].max(initial=0) - SLACK * len(none))
+    refused = np.where(good, cuts.hits, 0)
+    return float(cuts.thresholds[refused.argmax()]) if refused.any() else math.inf
 
 
 def _by_name(names: Sequence[str], thresholds: Thresholds) -> dict[str, float | None]:
