@@ -175,6 +175,28 @@ def test_a_table_may_be_applied_twice(tmp_path: Path) -> None:
     assert (tmp_path / "once.csv").read_bytes() == (tmp_path / "twice.csv").read_bytes()
 
 
+def test_rows_without_a_verdict_stay_as_they_were_written(tmp_path: Path) -> None:
+    file, table = small(tmp_path, "first ticket,A", "second,B|A", "third,")
+    assert applied(file, table, tmp_path / "out.csv") == 0
+    assert (tmp_path / "out.csv").read_text().splitlines() == [
+        "text,labels",
+        "first ticket,A|B",
+        "second,B|A",
+        "third,",
+    ]
+    assert applied(file, table, tmp_path / "out.jsonl") == 0
+    assert json.loads((tmp_path / "out.jsonl").read_text().splitlines()[1])["labels"] == ["A", "B"]
+
+
+def test_a_verdict_that_cannot_be_read_is_told_with_its_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, table = small(tmp_path, "first ticket,A", "second,B")
+    table.write_text(table.read_text(encoding="utf-8").replace(",suggested,", ",b,"), encoding="utf-8")
+    assert applied(file, table, tmp_path / "out.csv") == 3
+    assert "table.csv, line 2: new_labels 'b'" in capsys.readouterr().err.replace("\n", " ")
+
+
 def test_the_column_that_was_read_is_the_one_that_is_written(tmp_path: Path) -> None:
     file, table = small(tmp_path, "first ticket,mine,A", "second,mine,B", head="text,categories,labels")
     assert applied(file, table, tmp_path / "out.csv") == 0

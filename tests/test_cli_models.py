@@ -16,6 +16,7 @@ from onnx import numpy_helper
 
 import tiny
 from command import nothing_new_in, refusal, tagdesk
+from tagdesk.dataset import write_tickets
 from tagdesk.model import Model
 from tagdesk.report import report_folder
 
@@ -200,6 +201,15 @@ def test_an_export_decides_like_the_original(
         assert after["scores"] == pytest.approx(before["scores"], abs=1e-3)
     assert json.loads((out / found["model"] / "manifest.json").read_text())["origin"]["export"]["from"] == name
     assert "same labels" in tagdesk("export", name, "--models", saved, "--out", out, "--precision", precision).out
+
+
+def test_what_the_default_recipe_makes_on_the_shipped_encoder_is_exported(tmp_path: Path) -> None:
+    write_tickets(tmp_path / "in.csv", tiny.tickets(30, seed=4))
+    trained = tagdesk("train", tmp_path / "in.csv", "--out", tmp_path / "m", "--set", "folds=2", "--json").json
+    answer = tagdesk("export", trained["path"], "--out", tmp_path / "out", "--check", tmp_path / "in.csv", "--json")
+    assert answer.code == 0
+    assert answer.json["equal_sets"] == 1
+    assert answer.json["megabytes"] < 40
 
 
 def test_an_export_that_decides_otherwise_is_refused_with_by_how_much(

@@ -85,7 +85,7 @@ class Taxonomy:
         if strangers:
             raise InputError(
                 f"Labels outside the taxonomy: {_listing(strangers)}. It knows: {_listing(self.names)}. "
-                "Rename them in the file, or name a taxonomy that holds them.",
+                "Rename them in the file, or choose a model or a taxonomy that holds them.",
                 code="unknown_label",
             )
         return targets

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tagdesk.audit.table import Verdict, mark_of
 from tagdesk.dataset import Accepted, ReadResult, RejectsWriter, open_writer
+from tagdesk.dataset.kinds import kind_of
 from tagdesk.dataset.writer import refuse_mixed
 from tagdesk.errors import InputError
 
@@ -30,6 +31,7 @@ def apply(
     tickets = [replace(row.ticket, labels=labels[row.number]) for row in read.accepted]
     refuse_mixed(out, tickets)
     column = read.labels_column or LABELS
+    kept = str if kind_of(out).format in {"csv", "tsv"} else list  # what labels that nobody changed are written as
     fields = dict.fromkeys([*read.fields, *(name for row in read.accepted for name in row.raw), column])
     with (
         RejectsWriter(out, force=force, inputs=inputs) as rejects,
@@ -38,8 +40,9 @@ def apply(
         for rejected in read.rejected:
             rejects.write(rejected)
         for row, ticket in zip(read.accepted, tickets, strict=True):
+            is_kept = ticket.labels == row.ticket.labels and isinstance(row.raw.get(column), kept)
             given = None if ticket.labels is None else sorted(ticket.labels)
-            writer.write({**row.raw, column: given})
+            writer.write(row.raw if is_kept else {**row.raw, column: given})
     return sum(labels[row.number] != row.ticket.labels for row in read.accepted)
 
 

@@ -114,7 +114,7 @@ def corrected(
         if alike := [name for name in choices if name.casefold() == word.casefold()]:
             listed = json.dumps(alike[:1], ensure_ascii=False)
             raise InputError(
-                f"verdict {word!r}: there is a label {alike[0]!r}. Write {listed} for that label, or "
+                f"new_labels {word!r}: there is a label {alike[0]!r}. Write {listed} for that label, or "
                 f"{MEANT[word.casefold()]}.",
                 code="bad_labels",
             )
@@ -122,12 +122,12 @@ def corrected(
     try:
         named = parse_labels(word)
     except ValueError as error:
-        raise InputError(f"verdict {word[:60]!r}: {error} Expected {EXPECTED}.", code="bad_labels") from error
+        raise InputError(f"new_labels {word[:60]!r}: {error} Expected {EXPECTED}.", code="bad_labels") from error
     for name in sorted(named - choices):
         near = get_close_matches(name, choices, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise InputError(
-            f"verdict {word[:60]!r}: {name[:60]!r} is no label of this file.{hint} Expected {EXPECTED}; a new label "
+            f"new_labels {word[:60]!r}: {name[:60]!r} is no label of this file.{hint} Expected {EXPECTED}; a new label "
             "must stand in the file given by --taxonomy.",
             code="unknown_label",
         )
@@ -165,6 +165,6 @@ def _verdict(path: Path, row: Accepted, known: Collection[str]) -> Verdict | Non
     try:
         before, suggested = parse_labels(cells["labels"]), parse_labels(cells["suggested_labels"])
         after = corrected(before, suggested, cells["new_labels"], known)
-    except ValueError as error:
-        raise InputError(f"{path}, line {row.where}: {error}", code="bad_labels") from error
+    except (ValueError, InputError) as error:
+        raise InputError(f"{path}, line {row.where}: {error}", code=getattr(error, "code", "bad_labels")) from error
     return Verdict(int(number), before, suggested, after, cells["mark"].strip())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -83,7 +84,7 @@ def audit_file(
         with screen.progress() as report:
             found = audit([row.ticket for row in labelled], chosen, taxonomy=labels, progress=report)
         write_table(target, found, labelled, force=force, inputs=[file])
-        _tell(found, labelled, target, as_json=as_json)
+        _tell(found, labelled, file, target, as_json=as_json)
     reading.end(read)
 
 
@@ -97,7 +98,7 @@ def _refuse_place(target: Path, *, force: bool, inputs: list[Path]) -> None:
     refuse_target(target, force=force, inputs=inputs)
 
 
-def _tell(found: Audit, rows: list[Accepted], path: Path, *, as_json: bool) -> None:
+def _tell(found: Audit, rows: list[Accepted], file: Path, path: Path, *, as_json: bool) -> None:
     pairs = [pair for pair in found.overlaps if max(pair.together, pair.confused) >= NOTEWORTHY]
     if as_json:
         screen.print_json(
@@ -148,6 +149,6 @@ def _tell(found: Audit, rows: list[Accepted], path: Path, *, as_json: bool) -> N
         console.print(Text(screen.visible(f"On too few tickets, or too many, to be judged: {', '.join(found.rare)}.")))
     console.print(
         f"The table is {path}. Fill in new_labels (labels joined by |, {NO_LABEL}, or {ACCEPT}), then:\n"
-        f"tagdesk audit FILE --apply {path} --out corrected.csv",
+        f"tagdesk audit {shlex.quote(str(file))} --apply {shlex.quote(str(path))} --out corrected{file.suffix}",
         markup=False,
     )

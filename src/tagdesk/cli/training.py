@@ -28,7 +28,7 @@ def train(
         str, typer.Option("--recipe", "-r", help="probe, linear, transformer, bert-base or a .toml.")
     ] = "probe",
     settings: Annotated[
-        list[str] | None, typer.Option("--set", "-s", help="A setting of the recipe, as in epochs=5; repeatable.")
+        list[str] | None, typer.Option("--set", "-s", help="A setting of the recipe, as in folds=8; repeatable.")
     ] = None,
     taxonomy: options.Taxonomy = None,
     validation: Annotated[
@@ -71,7 +71,7 @@ def train(
         )
     model = trained.model.save(out)
     folder = out / model.id
-    _write_report(trained, folder, file)
+    _write_report(trained, folder, file, test)
     _keep_rejects(folder, parts[0])
     if as_json:
         screen.print_json(_answer(trained, folder))
@@ -112,7 +112,7 @@ def read_taxonomy(path: Path) -> Taxonomy:
 def _setting(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals:
-        raise UsageError(f"--set {text!r}: expected name=value, as in --set epochs=5.", code="bad_setting")
+        raise UsageError(f"--set {text!r}: expected name=value, as in --set folds=8.", code="bad_setting")
     return name.strip(), value.strip()
 
 
@@ -125,12 +125,12 @@ def _text(path: Path) -> str:
         raise InputError(f"{path} cannot be read: {error.strerror}.", code="unreadable") from error
 
 
-def _write_report(trained: Trained, folder: Path, file: Path) -> None:
+def _write_report(trained: Trained, folder: Path, file: Path, test: Path | None) -> None:
     evidence = trained.evidence
     about = {
         "model": folder.name,
-        "tickets": f"{trained.report.n}, {evidence.source}",
-        "file": file.name,
+        "trained on": file.name,
+        "measured on": f"{trained.report.n} tickets, {test.name if test else evidence.source}",
         "ECE before and after calibration": f"{trained.ece_raw:.3f}, {trained.report.ece or 0:.3f}",
         "Brier before and after calibration": f"{trained.brier_raw:.4f}, {trained.report.brier or 0:.4f}",
     }

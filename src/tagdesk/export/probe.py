@@ -10,14 +10,18 @@ import numpy as np
 from tagdesk.scorers.lexicon import ALONE
 from tagdesk.scorers.probe import VIEWS, ProbeHead, ProbeScorer
 
+INPUTS = ["input_ids", "attention_mask"]
 HEAD = "head/"  # names that begin with it are left alone when a graph is quantised
 
 
 def probe_to_onnx(scorer: ProbeScorer, out: Path) -> None:
-    """Write a graph with `logits` (tickets, labels) beside the encoder's own outputs."""
+    """Write a graph with `logits` (tickets, labels) beside the encoder's views."""
     from onnx import TensorProto, helper, load, save  # noqa: PLC0415 - slow to import, only in the [train] extra
+    from onnx.utils import Extractor  # noqa: PLC0415 - the same
 
-    model = load(scorer.graph.folder / "model.onnx")
+    # The encoder may be a whole model, such as the starter, with a head and `logits` of its own: they stay behind.
+    views = [view for view in VIEWS if view in scorer.graph.widths]
+    model = Extractor(load(scorer.graph.folder / "model.onnx")).extract_model(INPUTS, views)
     graph = _Nodes(model.graph)
     head = scorer.head
     kernel = graph.sum(

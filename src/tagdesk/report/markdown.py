@@ -44,10 +44,10 @@ _DASH = "-"
 _MEANINGS = """\
 Exact match: tickets that get exactly their true labels. Hamming loss: yes-or-no answers that are wrong. Precision:
 given labels that are true. Recall: true labels that are given. F1: their harmonic mean; micro over all labels of all
-tickets, macro as the mean of the categories, weighted by their tickets. Hit at 1: tickets whose highest score is a true
-label. False alarms: tickets that should get no label and got one. Called out of scope: tickets that should get a label
-and were called no matter for any. Calibration error and Brier score: how far scores are
-from the truth; 0 is best. A dash stands where these tickets do not define the figure."""
+tickets, macro as the mean of the categories (one without tickets counts as 0), weighted by their tickets. Hit at 1:
+tickets whose highest score is a true label. False alarms: tickets that should get no label and got one. Called out of
+scope: tickets that should get a label and were called no matter for any. Calibration error and Brier score: how far
+scores are from the truth; 0 is best. A dash stands where these tickets do not define the figure."""
 
 
 def overall_rows(report: Report) -> list[Row]:
