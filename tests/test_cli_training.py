@@ -238,6 +238,27 @@ def test_a_check_accounts_for_every_row_and_says_what_to_mend(tmp_path: Path) ->
     assert "rare_label" not in {problem["code"] for problem in quiet["problems"]}
 
 
+def test_a_check_fits_its_lines_and_says_how_many_it_leaves_out(tmp_path: Path) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text("text\n" + "the same words\n" * 40)
+    out = tagdesk("check", path).out
+    assert max(map(len, out.splitlines())) <= 120
+    assert "20, 21, 22 and 19 more)" in " ".join(out.split())
+
+
+def test_a_column_of_labels_under_another_name_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text("Message,Category\n" + "".join(f"question {n} of customer {n},{'AB'[n % 2]}\n" for n in range(20)))
+    assert "--text-column" in refusal(3, "check", path)
+    columns = "The file has: 'Message', 'Category'. Say which holds the labels: --labels-column."
+    assert columns in " ".join(tagdesk("check", path, "--text-column", "Message").out.split())
+    dealt = tagdesk("split", path, "--out", tmp_path / "parts", "--text-column", "Message")
+    assert dealt.code == 0
+    assert columns in dealt.err
+    named = ("--text-column", "Message", "--labels-column", "Category")
+    assert tagdesk("split", path, "--out", tmp_path / "named", *named).err == ""
+
+
 def test_parts_share_no_text_and_keep_every_column(tickets: list[Ticket], tmp_path: Path) -> None:
     path, out = tmp_path / "in.jsonl", tmp_path / "parts"
     rows = [{"text": t.text, "labels": sorted(t.labels or ()), "extra": {"n": n}} for n, t in enumerate(tickets)]

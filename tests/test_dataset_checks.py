@@ -17,7 +17,7 @@ def found(*rows: tuple[str, str | None], rejected: tuple[Rejected, ...] = (), sk
     for number, (text, labels) in enumerate(rows, 1):
         names = None if labels is None else frozenset(labels.split("|")) if labels else frozenset()
         accepted.append(Accepted(number, number + 1, Ticket(str(number), text, names), {}))
-    return ReadResult(("text", "labels"), tuple(accepted), rejected, skipped)
+    return ReadResult(("text", "labels"), tuple(accepted), rejected, skipped, "labels")
 
 
 def problem(report: CheckReport, code: str) -> Problem:
@@ -78,8 +78,8 @@ def test_labels_and_their_pairs_are_counted() -> None:
 
 def test_f26_labels_that_cannot_be_learned_are_listed() -> None:
     report = check(found(("a", "Every|Rare"), ("b", "Every"), ("c", "Every")), rare_below=2)
-    assert "Rare (1)" in problem(report, "rare_label").message
-    assert "Every" in problem(report, "label_everywhere").message
+    assert "'Rare' (1)" in problem(report, "rare_label").message
+    assert "'Every'" in problem(report, "label_everywhere").message
     assert "rare_label" not in codes(check(found(("a", "Every|Rare"), ("b", "Every")), rare_below=1))
 
 
@@ -87,8 +87,8 @@ def test_f26_labels_outside_the_taxonomy_are_errors() -> None:
     report = check(found(("a", "A"), ("b", "X"), ("c", "A|Y")), taxonomy=Taxonomy.of(["A", "B"]))
     assert report.has_errors
     assert problem(report, "unknown_label").lines == (3, 4)
-    assert "X, Y" in problem(report, "unknown_label").message
-    assert "B" in problem(report, "unused_label").message
+    assert "'X', 'Y'" in problem(report, "unknown_label").message
+    assert "'B'" in problem(report, "unused_label").message
 
 
 @pytest.mark.parametrize("name", ["x" * 201, "two\nlines", "esc\x1b[2J"])
@@ -105,8 +105,35 @@ def test_f26_names_that_look_like_a_slip_are_warned_of(name: str) -> None:
 
 
 def test_names_that_differ_in_case_or_blanks_are_warned_of() -> None:
-    message = problem(check(found(("a", "Billing Issue"), ("b", "billing  issue"))), "similar_labels").message
-    assert "'Billing Issue' and 'billing  issue'" in message
+    rows = [("a", "billing  issue"), ("b", "Billing Issue"), ("c", "Billing Issue"), ("d", "Billing issue|Other")]
+    similar = problem(check(found(*rows)), "similar_labels")
+    assert "'Billing Issue' and 'Billing issue' and 'billing  issue'" in similar.message
+    assert similar.lines == (2, 5)
+
+
+@pytest.mark.parametrize("sign", [",", ";"])
+def test_labels_joined_by_another_sign_are_told_from_slips(sign: str) -> None:
+    """Here two of three parts stand in two labels; a label that merely has a comma in it is none of several."""
+    names = [f"Lost{sign} Open", f"School{sign} Member", f"Open{sign}Member{sign}", "A/B"]
+    report = check(found(*[(f"text {n}", name) for n, name in enumerate(names)]))
+    joined = problem(report, "joined_labels")
+    assert f"joined by '|', not by '{sign}'" in joined.message
+    assert f"'Lost{sign} Open', 'Open{sign}Member{sign}'" in joined.message
+    assert joined.lines == (2, 3, 4)
+    assert problem(report, "odd_label_name").lines == (5,)
+
+
+@pytest.mark.parametrize("names", [["Lost, Stolen", "Other"], ["Bills, Refunds", "Bills, Invoices", "Bills, Dates"]])
+def test_labels_with_a_comma_in_them_are_not_taken_for_several(names: list[str]) -> None:
+    report = check(found(*[(f"text {n}", name) for n, name in enumerate(names)]))
+    assert "joined_labels" not in codes(report)
+    assert "odd_label_name" in codes(report)
+
+
+def test_labels_of_the_taxonomy_tell_what_is_joined() -> None:
+    rows = found(("a", "Lost, Stolen"), ("b", "Other"))
+    assert "joined_labels" in codes(check(rows, taxonomy=Taxonomy.of(["Lost", "Stolen", "Other"])))
+    assert "joined_labels" not in codes(check(rows, taxonomy=Taxonomy.of(["Lost, Stolen", "Lost", "Stolen"])))
 
 
 def test_f27_texts_that_two_files_share_are_counted_with_their_lines() -> None:
@@ -132,7 +159,23 @@ def test_f28_too_few_different_texts_are_an_error(rows: list[tuple[str, str]]) -
 
 def test_f28_files_without_labels_are_told_apart_from_empty_columns() -> None:
     assert {"unlabelled"} <= codes(check(found(("a", None), ("b", None))))
-    assert {"no_labels"} <= codes(check(found(("a", ""), ("b", ""))))
+    empty = problem(check(found(("a", ""), ("b", ""))), "no_labels").message
+    assert "Column 'labels' is empty. The file has: 'text', 'labels'. Say which" in empty
+
+
+def test_a_column_of_labels_under_another_name_is_looked_for() -> None:
+    rows = (Accepted(1, 2, Ticket("1", "hello"), {}),)
+    message = problem(check(ReadResult(("Message", "Category"), rows, (), 0)), "unlabelled").message
+    assert "The file has: 'Message', 'Category'. Say which holds the labels: --labels-column." in message
+
+
+def test_a_report_holds_all_lines_and_its_json_the_first_and_their_number() -> None:
+    report = check(found(*[("same", "A")] * 40), others={"test.csv": found(("same", "A"))})
+    assert problem(report, "repeated_text").lines == tuple(range(3, 42))
+    plain = report.to_dict()
+    shown = next(each for each in plain["problems"] if each["code"] == "repeated_text")
+    assert (shown["lines"], shown["total_lines"]) == (tuple(range(3, 23)), 39)
+    assert (len(plain["leaks"][0]["pairs"]), plain["leaks"][0]["exact"]) == (20, 40)
 
 
 def test_f23_repeated_ids_are_reported() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tagdesk.dataset import write_tickets
-from tagdesk.dataset.draft import draft
+from tagdesk.dataset.draft import draft, refuse_target
 from tagdesk.errors import TagdeskError, UsageError
 from tagdesk.ticket import Ticket
 
@@ -101,6 +101,8 @@ def test_f20_places_that_cannot_be_written_are_refused(tmp_path: Path) -> None:
     ]
     assert [refusal(place, force=True) for place in places] == ["unwritable"] * 5
     assert refusal(Path(os.devnull), force=True) == "unwritable"
+    with pytest.raises(UsageError, match="is a folder"):
+        refuse_target(tmp_path / "folder", force=True)
 
 
 def test_a_link_is_followed_and_stays_a_link(tmp_path: Path) -> None:

@@ -104,6 +104,15 @@ def test_f7_a_named_encoding_is_used(tmp_path: Path) -> None:
     assert texts(read(tmp_path, "t.csv", b"\xef\xbb\xbftext\nab\n", encoding="utf8")) == ["ab"]
 
 
+def test_f8_a_tab_can_be_typed_as_the_message_says_it(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("id\ttext\n1\thello, you\n", encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        read_tickets(path)
+    typed = str(caught.value).split("--delimiter '")[1].removesuffix("'.")
+    assert [ticket.text for ticket in read_tickets(path, delimiter=typed).tickets] == ["hello, you"]
+
+
 def test_f8_a_named_delimiter_is_used(tmp_path: Path) -> None:
     assert texts(read(tmp_path, "t.csv", "text;labels\na,b;A\n", delimiter=";")) == ["a,b"]
     assert texts(read(tmp_path, "t.tsv", 'text\tlabels\n"a\tb"\tA\n')) == ["a\tb"]

@@ -115,9 +115,10 @@ def test_parquet_refuses_values_of_different_kinds_and_leaves_no_file(tmp_path: 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_unknown_and_packed_formats_are_refused(tmp_path: Path) -> None:
-    for name in ("t.csv.gz", "t.xlsx"):
-        with pytest.raises((UsageError, InputError)), open_writer(tmp_path / name, ["text"]):
+def test_unknown_and_packed_formats_are_refused_with_the_endings_that_are_written(tmp_path: Path) -> None:
+    endings = r"Let it end in \.csv, \.tsv, \.jsonl or \.parquet\.$"
+    for name, says in {"t.csv.gz": r"Leave out \.gz\.$", "t.xlsx": endings, "t": endings}.items():
+        with pytest.raises((UsageError, InputError), match=says), open_writer(tmp_path / name, ["text"]):
             pass
     assert list(tmp_path.iterdir()) == []
 

@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from tagdesk.cli import options, reading, screen
 from tagdesk.cli.training import read_taxonomy
 from tagdesk.dataset import Accepted, CheckReport, Columns, File, open_writer, split
 from tagdesk.dataset import check as check_tickets
+from tagdesk.dataset.columns import labels_hint
 from tagdesk.dataset.draft import refuse_target
+from tagdesk.dataset.findings import MOST_LINES
 from tagdesk.dataset.kinds import kind_of
 from tagdesk.errors import UsageError
 
@@ -92,6 +95,8 @@ def split_file(
     out.mkdir(parents=True, exist_ok=True)
     for name, tickets in dealt.items():
         _write(targets[name], [rows[id(ticket)] for ticket in tickets], read.fields, force=force)
+    if by == "labels" and not any(ticket.labels for ticket in read.tickets):
+        screen.note(f"{file.name}: no ticket has a label, so they are dealt by chance alone. {labels_hint(read)}")
     counts = {name: len(tickets) for name, tickets in dealt.items()}
     if as_json:
         screen.print_json({"file": str(file), "parts": counts, "paths": {name: str(p) for name, p in targets.items()}})
@@ -141,8 +146,15 @@ def _print(file: Path, report: CheckReport) -> None:
         facts["characters"] = f"{report.lengths.median} median, {report.lengths.longest} at most"
     console.print(screen.mapping_lines(facts), markup=False)
     for problem in report.problems:
-        lines = f" (lines {', '.join(map(str, problem.lines))})" if problem.lines else ""
-        console.print(f"{problem.severity}: ", style=SEVERITY_STYLES[problem.severity], end="")
-        console.print(screen.visible(problem.message) + lines, markup=False)
+        severity = (f"{problem.severity}: ", SEVERITY_STYLES[problem.severity])
+        console.print(Text.assemble(severity, screen.visible(problem.message), _places(problem.lines)))
     if not report.problems:
         console.print("Nothing to mend.")
+
+
+def _places(lines: Sequence[int]) -> str:
+    """Where a finding stands, in brackets; nothing where it stands nowhere."""
+    if not lines:
+        return ""
+    more = f" and {len(lines) - MOST_LINES:,} more" if len(lines) > MOST_LINES else ""
+    return f" (line{'s' if len(lines) > 1 else ''} {', '.join(map(str, lines[:MOST_LINES]))}{more})"

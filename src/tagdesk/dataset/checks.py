@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 
-from tagdesk.dataset.findings import CheckReport, Leak, Lengths, Problem, Severity, first_lines
+from tagdesk.dataset.findings import CheckReport, Leak, Lengths, Problem, Severity
 from tagdesk.dataset.label_health import find_label_problems
 from tagdesk.dataset.repeats import Texts, find_contradictions, find_leak, find_repeats
 from tagdesk.dataset.rows import Accepted, ReadResult, Rejected
@@ -47,7 +47,7 @@ def check(
         *_repeated_ids(found.accepted),
         *repeats,
         *find_contradictions(texts),
-        *find_label_problems(found.accepted, counts, taxonomy, rare_below),
+        *find_label_problems(found, counts, taxonomy, rare_below),
         *(_leak_problem(leak) for leak in leaks if leak),
     ]
     times = {problem.code: problem.count for problem in repeats}
@@ -80,7 +80,7 @@ def _rejections(rejected: Sequence[Rejected]) -> list[Problem]:
             code,
             f"Rows left out as {code}: {len(rows):,}. The first, line {rows[0].where}: {rows[0].detail}",
             len(rows),
-            first_lines(row.where for row in rows),
+            tuple(row.where for row in rows),
         )
         for code, rows in by_code.items()
     ]
@@ -100,7 +100,7 @@ def _repeated_ids(rows: Sequence[Accepted]) -> list[Problem]:
     if not repeated:
         return []
     message = f"Rows that share their id with another one: {len(repeated):,}. Give each ticket an id of its own."
-    return [Problem("warning", "repeated_id", message, len(repeated), first_lines(repeated))]
+    return [Problem("warning", "repeated_id", message, len(repeated), tuple(repeated))]
 
 
 def _leak_problem(leak: Leak) -> Problem:
@@ -108,7 +108,7 @@ def _leak_problem(leak: Leak) -> Problem:
         f"Rows whose text also stands in {leak.other}: {leak.exact:,}; nearly: {leak.near:,}. "
         "Figures measured on such tickets are too good; delete them from one of the files."
     )
-    return Problem("warning", "leak", message, leak.exact + leak.near, first_lines(own for own, _ in leak.pairs))
+    return Problem("warning", "leak", message, leak.exact + leak.near, tuple(sorted(own for own, _ in leak.pairs)))
 
 
 def _pair_counts(rows: Sequence[Accepted]) -> dict[tuple[str, str], int]:

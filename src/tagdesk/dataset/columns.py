@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
 from tagdesk.dataset.labels import label_set, parse_labels
-from tagdesk.dataset.rows import Flaw
+from tagdesk.dataset.rows import Flaw, ReadResult
 from tagdesk.errors import InputError
 from tagdesk.text import check_text, stored
 from tagdesk.ticket import Ticket
@@ -80,7 +80,7 @@ def lay_out(columns: Columns, names: Sequence[str], source: str) -> Layout:
     if not text:
         raise InputError(
             f"{source}: no column 'text', 'subject' or 'body'. It has: {_listing(names)}. "
-            "Say which column holds the text, or rename it.",
+            "Say which column holds the text: --text-column.",
             code="missing_column",
         )
     return Layout(
@@ -90,6 +90,16 @@ def lay_out(columns: Columns, names: Sequence[str], source: str) -> Layout:
         column("unit", "unit"),
         column("time", "time"),
     )
+
+
+def labels_hint(read: ReadResult) -> str:
+    """Where the labels of a file were looked for in vain, what columns it has, and the option that names another.
+
+    >>> labels_hint(ReadResult(("Message", "Category"), (), (), 0))
+    "No column of labels was read. The file has: 'Message', 'Category'. Say which holds the labels: --labels-column."
+    """
+    looked = f"Column {read.labels_column!r} is empty" if read.labels_column else "No column of labels was read"
+    return f"{looked}. The file has: {_listing(read.fields)}. Say which holds the labels: --labels-column."
 
 
 def _refuse_odd_header(names: Sequence[str], source: str) -> None:

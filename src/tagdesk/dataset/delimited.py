@@ -24,6 +24,7 @@ _Rows: TypeAlias = Iterator[list[str]]
 def read_delimited(source: Source, encoding: str | None = None, delimiter: str | None = None) -> Table:
     """The header and the rows of a CSV or TSV file; raises InputError where header or quotes are broken."""
     separator = delimiter or ("\t" if source.kind.format == "tsv" else ",")
+    separator = "\t" if separator == r"\t" else separator  # as the message below says it, and shells hand it on
     if len(separator) != 1 or separator in "\r\n\"'\\":
         raise UsageError(f"Delimiter {separator!r}: expected one character such as ',' or ';'.", code="bad_delimiter")
     lines = _Lines(source.text(encoding), str(source.path), separator)

@@ -69,6 +69,8 @@ def refuse_target(path: Path, *, force: bool, inputs: Sequence[Path] = ()) -> Pa
         return target
     if any(source.exists() and source.samefile(target) for source in inputs):
         raise UsageError(f"{path}: is also what is read. Name another file for the result.", code="same_file")
+    if stat.S_ISDIR(found.st_mode):
+        raise UsageError(f"{path}: is a folder. Name a file for the result.", code="unwritable")
     if not stat.S_ISREG(found.st_mode):
         raise UsageError(f"{path}: is there and is no plain file. Name another file.", code="unwritable")
     if not force:

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 Severity: TypeAlias = Literal["error", "warning", "info"]
 
-MOST_LINES = 20  # line numbers that a finding lists
+MOST_LINES = 20  # line numbers that are shown of a finding
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something about a file that its owner should know: a sentence with the remedy, how often, and the first lines."""
+    """Something about a file that its owner should know: a sentence with the remedy, how often, and where."""
 
     severity: Severity
     code: str
     message: str
     count: int
     lines: tuple[int, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The problem as JSON holds it: with its first lines, and how many there are.
+
+        >>> Problem("info", "odd", "Odd.", 1, (3,)).to_dict()["total_lines"]
+        1
+        """
+        return asdict(replace(self, lines=self.lines[:MOST_LINES])) | {"total_lines": len(self.lines)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +38,10 @@ class Leak:
     exact: int
     near: int
     pairs: tuple[tuple[int, int], ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The leak as JSON holds it, with its first pairs."""
+        return asdict(replace(self, pairs=self.pairs[:MOST_LINES]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +93,8 @@ class CheckReport:
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON holds it."""
-        plain = asdict(self)
+        plain = asdict(replace(self, leaks=(), problems=()))
+        plain["leaks"] = [leak.to_dict() for leak in self.leaks]
+        plain["problems"] = [problem.to_dict() for problem in self.problems]
         plain["pair_counts"] = [{"labels": list(pair), "count": count} for pair, count in self.pair_counts.items()]
         return plain
-
-
-def first_lines(lines: Iterable[int]) -> tuple[int, ...]:
-    """The lowest line numbers, few enough to read.
-
-    >>> first_lines([9, 3])
-    (3, 9)
-    """
-    return tuple(sorted(lines)[:MOST_LINES])

@@ -72,6 +72,23 @@ def kind_of(path: Path, given: str | None = None) -> Kind:
     return Kind(name, compression)
 
 
+def output_kind(path: Path, given: str | None = None) -> Kind:
+    """The kind of a file that is to be written; raises InputError for another ending, UsageError for a packed file.
+
+    >>> output_kind(Path("tickets.parquet"))
+    Kind(format='parquet', compression=None)
+    """
+    suffix, compression = _suffixes(path)
+    if given is None and suffix not in _BY_SUFFIX:
+        endings = f"{', '.join('.' + name for name in FORMATS[:-1])} or .{FORMATS[-1]}"
+        raise InputError(
+            f"{path}: the name does not say which format to write. Let it end in {endings}.", code="unknown_format"
+        )
+    if compression:
+        raise UsageError(f"{path}: packed files are read, not written. Leave out {path.suffix}.", code="unknown_format")
+    return kind_of(path, given)
+
+
 def refuse_alien(path: Path, head: bytes, given: str | None = None) -> None:
     """Raise InputError (`not_csv`, ...) if a file that starts with `head` is no table, saying what it looks like."""
     found = looks_like(head)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tagdesk.dataset.findings import MOST_LINES, Leak, Problem, first_lines
+from tagdesk.dataset.findings import Leak, Problem
 from tagdesk.dataset.near import near_duplicate_groups
 from tagdesk.dataset.rows import Accepted
 from tagdesk.text import clean
@@ -64,7 +64,7 @@ def find_contradictions(texts: Texts) -> list[Problem]:
     if not keys:
         return []
     message = f"Texts that stand with different labels: {len(keys):,}. Decide which are right; learning gets both."
-    return [Problem("warning", "contradiction", message, len(keys), first_lines(lines))]
+    return [Problem("warning", "contradiction", message, len(keys), tuple(sorted(lines)))]
 
 
 def find_leak(texts: Texts, other: Texts, name: str) -> Leak | None:
@@ -81,12 +81,12 @@ def find_leak(texts: Texts, other: Texts, name: str) -> Leak | None:
             exact.append((row.where, lines[key]))
         elif group in near_lines:
             near.append((row.where, near_lines[group]))
-    return Leak(name, len(exact), len(near), tuple((exact + near)[:MOST_LINES])) if exact or near else None
+    return Leak(name, len(exact), len(near), tuple(exact + near)) if exact or near else None
 
 
 def _problem(texts: Texts, places: Sequence[int], code: str, what: str, remedy: str) -> list[Problem]:
     if not places:
         return []
     message = f"Rows that {what}: {len(places):,}. {remedy}; a split keeps them on one side."
-    lines = first_lines(texts.rows[place].where for place in places)
+    lines = tuple(texts.rows[place].where for place in places)
     return [Problem("warning" if code == "repeated_text" else "info", code, message, len(places), lines)]

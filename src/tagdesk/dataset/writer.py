@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from tagdesk.dataset.draft import draft
-from tagdesk.dataset.kinds import kind_of
+from tagdesk.dataset.draft import draft, refuse_target
+from tagdesk.dataset.kinds import output_kind
 from tagdesk.dataset.labels import join_labels
 from tagdesk.dataset.parquet import ParquetRows
 from tagdesk.dataset.spreadsheet import escape
@@ -56,13 +56,11 @@ def open_writer(  # noqa: PLR0913 - what is written where, and in which way
             rows.write({"id": "7", "labels": {"Billing Issue"}})
     """
     target = Path(path)
-    kind = kind_of(target, format)
-    if kind.compression:
-        raise UsageError(
-            f"{target}: packed files are read, not written. Leave out {target.suffix}.", code="unknown_format"
-        )
+    sources = [Path(source) for source in inputs]
+    refuse_target(target, force=force, inputs=sources)  # a folder is called one, whatever its name ends in
+    kind = output_kind(target, format)
     columns = tuple(fields)
-    with draft(target, force=force, inputs=[Path(source) for source in inputs]) as handle:
+    with draft(target, force=force, inputs=sources) as handle:
         if kind.format == "jsonl":
             yield _Known(_JsonLines(handle), columns, target)
         elif kind.format == "parquet":
@@ -98,7 +96,7 @@ def write_tickets(path: str | os.PathLike[str], tickets: Sequence[Ticket], *, fo
 def refuse_mixed(path: Path, tickets: Sequence[Ticket]) -> None:
     """Raise UsageError where a CSV or TSV would make tickets without a label of those that nobody has labelled."""
     labelled = sum(ticket.is_labelled for ticket in tickets)
-    if 0 < labelled < len(tickets) and kind_of(path).format in {"csv", "tsv"}:
+    if 0 < labelled < len(tickets) and output_kind(path).format in {"csv", "tsv"}:
         raise UsageError(
             f"{path}: {len(tickets) - labelled} of {len(tickets)} tickets are unlabelled, which CSV cannot tell from "
             "having no label. Write .jsonl or .parquet.",
