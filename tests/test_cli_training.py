@@ -51,6 +51,15 @@ def test_a_model_is_trained_reported_and_used(file: Path, encoder: Path, tmp_pat
     assert tagdesk("predict", "card charged twice", "--json", "--model", folder).json[0]["labels"] == ["Billing Issue"]
 
 
+def test_labels_that_are_spelled_in_two_ways_are_told_before_training(tickets: list[Ticket], tmp_path: Path) -> None:
+    odd = Ticket("odd", "card charged again and again", frozenset({"billing issue"}))
+    write_tickets(tmp_path / "in.csv", [*tickets, odd])
+    answer = tagdesk("train", tmp_path / "in.csv", "--out", tmp_path / "m", *LINEAR)
+    assert answer.code == 0
+    assert "warning: Labels that differ in case" in answer.err
+    assert "'billing issue'" in answer.err
+
+
 @pytest.mark.parametrize(
     ("labelled", "silent", "said"),
     [

@@ -66,7 +66,11 @@ def taxonomy_of(tickets: Sequence[Ticket]) -> Taxonomy:
     """
     found = {label for ticket in tickets for label in ticket.labels or ()}
     if not found:
-        raise InputError("No ticket carries a label, so there is nothing to learn.", code="too_few")
+        raise InputError(
+            "No ticket carries a label, so there is nothing to learn. Say which column holds the labels: "
+            "--labels-column; `tagdesk check` lists the columns.",
+            code="too_few",
+        )
     known = [label for label in support_taxonomy().labels if label.name in found]
     rest = sorted(found - {label.name for label in known})
     return Taxonomy((*known, *(Label(name) for name in rest)))

@@ -16,7 +16,7 @@ from tagdesk.cli import options, reading, screen
 from tagdesk.cli.training import choose_recipe, read_taxonomy
 from tagdesk.dataset import Accepted, Columns, File
 from tagdesk.dataset.draft import refuse_target
-from tagdesk.dataset.kinds import kind_of
+from tagdesk.dataset.kinds import output_kind
 from tagdesk.errors import UsageError
 
 RECIPE = "probe"
@@ -93,9 +93,9 @@ COMMANDS = {"audit": audit_file}
 
 def _refuse_place(target: Path, *, force: bool, inputs: list[Path]) -> None:
     """Raise, before any work is done, for a file that cannot be written."""
-    kind_of(target)
     reading.refuse_folder(target.parent)
     refuse_target(target, force=force, inputs=inputs)
+    output_kind(target)
 
 
 def _tell(found: Audit, rows: list[Accepted], file: Path, path: Path, *, as_json: bool) -> None:

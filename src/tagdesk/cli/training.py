@@ -11,6 +11,7 @@ import typer
 
 from tagdesk.cli import options, reading, screen
 from tagdesk.dataset import Columns, File, ReadResult, RejectsWriter
+from tagdesk.dataset.label_health import find_split_labels
 from tagdesk.dataset.repeats import Texts, find_leak
 from tagdesk.errors import InputError, UsageError
 from tagdesk.model import Model
@@ -59,6 +60,8 @@ def train(
         for path in (file, validation, test)
     ]
     _warn_of_leaks(parts[0], {path: part for path, part in zip((validation, test), parts[1:], strict=True) if path})
+    for problem in find_split_labels(parts[0].accepted):
+        screen.note(f"warning: {problem.message}")
     with screen.progress() as report:
         trained = train_model(
             parts[0].tickets,

@@ -39,6 +39,13 @@ def find_label_problems(
     ]
 
 
+def find_split_labels(rows: Sequence[Accepted]) -> list[Problem]:
+    """Labels that would be learned as others than were meant: spelled in two ways, or joined by another sign."""
+    counts = dict(Counter(label for row in rows for label in row.ticket.labels or ()).most_common())
+    found = (*_slips(rows, counts, ()), *_alike(rows, counts))
+    return [problem for problem in found if problem.code in {"joined_labels", "similar_labels"}]
+
+
 def _unknown(rows: Sequence[Accepted], counts: Mapping[str, int], taxonomy: Taxonomy | None) -> list[Problem]:
     if taxonomy is None:
         return []
