@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import warnings
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -24,6 +25,8 @@ LESS_MORE = LinearSegmentedColormap.from_list("less to more", [ORANGE, "#ffffff"
 _LONGEST = 420  # characters of a text that a card shows
 _CELL = "text-align:left;vertical-align:top;padding:6px 10px"
 _Z = 1.96  # 95 % of a normal distribution
+
+warnings.filterwarnings("ignore", "IProgress not found")  # of progress bars that the notebooks do without
 
 
 def panels(
