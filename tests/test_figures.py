@@ -33,7 +33,7 @@ def results(name: str) -> Any:
     [
         ("docs/explanation/quality.md", "| system | trained on", "seed"),
         ("docs/explanation/quality.md", "| messages | model", "messages"),
-        ("docs/explanation/quality.md", "| file | tickets | planted", "audit"),
+        ("docs/explanation/quality.md", "| file | encoder | tickets", "audit"),
         ("docs/decisions/0005-int8.md", "| 2000 messages", "int8"),
     ],
 )
