@@ -64,7 +64,7 @@ def test_labels_that_are_spelled_in_two_ways_are_told_before_training(tickets: l
     ("labelled", "silent", "said"),
     [
         (60, 0, "needs 10 tickets without a label"),
-        (24, 12, "learned; too few tickets to refuse"),
+        (24, 12, "learned; refuses no ticket"),
         (60, 12, "learned\n"),
     ],
 )

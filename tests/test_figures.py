@@ -24,6 +24,10 @@ def cells(line: str) -> list[str]:
     return [cell.strip().replace("`", "") for cell in line.strip("|").split("|")]
 
 
+def report_of_the_data() -> Any:
+    return json.loads((ROOT / "data" / "report.json").read_text(encoding="utf-8"))["figures"]
+
+
 def results(name: str) -> Any:
     return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
 
@@ -61,6 +65,29 @@ def test_the_readmes_figures_of_the_starter_are_those_that_were_measured() -> No
         messages = re.findall(r"banking77|dstc11_natcs|multidogo|bitext|out_of_scope", name)[0]
         key = "false_alarm_rate" if messages == "out_of_scope" else "hit_at_1"
         assert figures == [f"{rows[messages, model][key]:.3f}" for model in ("starter", "linear on reference tickets")]
+
+
+def test_the_latest_starter_in_the_story_is_the_one_that_was_measured() -> None:
+    rows = {row["set"]: row for row in results("messages") if row["model"] == "starter"}
+    *_, learned_from, banks, requests, alarms, whole = cells(
+        table_in("docs/explanation/starter.md", "| starter | l")[-1]
+    )
+    assert learned_from == f"{report_of_the_data()['for training']:,}"
+    figures = [rows[name]["hit_at_1"] for name in ("banking77", "bitext")]
+    figures += [rows["out_of_scope"]["false_alarm_rate"], rows["own test part"]["exact_match"]]
+    assert [banks, requests, alarms, whole] == [f"{figure:.3f}".removeprefix("0") for figure in figures]
+
+
+def test_the_data_card_says_what_the_data_holds() -> None:
+    found = report_of_the_data()
+    card = (ROOT / "data" / "README.md").read_text(encoding="utf-8")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    kinds = [f"{found[name]:.1%}".replace("%", " %") for name in ("with one", "with two", "with three or more")]
+    assert f"{found['tickets']:,} messages" in card
+    assert f"{found['for training']:,} tickets" in readme
+    assert f"| vocabulary | {found['vocabulary']:,} |" in card
+    assert f"| distinct word 4-grams / all | {found['distinct word 4-grams / all']:.3f} |".replace("0.", ".") in card
+    assert f"| {', '.join(kinds)}, " in card
 
 
 def test_the_measured_starter_is_the_one_that_ships() -> None:

@@ -181,7 +181,7 @@ def _answer(trained: Trained, folder: Path) -> dict[str, object]:
 def _scope(model: Model) -> str:
     if not model.knows_scope:
         return f"needs {FEWEST} tickets without a label"
-    return "learned" if math.isfinite(model.policy.out_of_scope) else "learned; too few tickets to refuse any by it"
+    return "learned" if math.isfinite(model.policy.out_of_scope) else "learned; refuses no ticket"
 
 
 def _print(trained: Trained, folder: Path) -> None:
