@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from tagdesk.arrays import Probs, Targets
 from tagdesk.evaluate import LabelFigures, Report
@@ -97,7 +98,8 @@ def cooccurrence_map(report: Report) -> Figure:
     axes.set_xticks(range(size), names, rotation=90 if size > 6 else 40, **written(9 if roomy else 6.5))
     axes.tick_params(length=0, colors=INK)
     axes.spines[:].set_visible(False)
-    bar = figure.colorbar(image, ax=axes, shrink=0.5, format=lambda share, _: f"{share:.0%}")
+    whole = MaxNLocator(5, steps=(1, 2, 5, 10))  # ticks at whole per cents, as that is how they are written
+    bar = figure.colorbar(image, ax=axes, shrink=0.5, ticks=whole, format=lambda share, _: f"{share:.0%}")
     bar.outline.set_visible(False)
     bar.ax.tick_params(length=0, labelsize=8, colors=GREY)
     if roomy:
