@@ -83,3 +83,20 @@ def test_frozen_words_stay_as_they_were_pretrained(recipe: Recipe) -> None:
         scorer = fit(EXAMPLES, recipe.changed({"epochs": 2, "freeze_words": freeze}))
         after = scorer.network.body.encoder.get_input_embeddings().weight
         assert torch.equal(after, before) is freeze
+
+
+def test_frozen_layers_stay_as_they_were_pretrained_and_drop_nothing(recipe: Recipe) -> None:
+    before = load_encoder(resolve(recipe.encoder))
+    network = fit(EXAMPLES, recipe.changed({"epochs": 2, "freeze_layers": 1})).network
+    after = network.body.encoder
+    for name, weight in before.named_parameters():
+        is_frozen = name.startswith(("embeddings.", "encoder.layer.0."))
+        assert torch.equal(weight, after.get_parameter(name)) is is_frozen, name
+    network.train()
+    assert not after.encoder.layer[0].training
+    assert after.encoder.layer[1].training
+
+
+def test_more_frozen_layers_than_there_are_is_named(recipe: Recipe) -> None:
+    with pytest.raises(UsageError, match="freeze_layers = 100"):
+        fit(EXAMPLES, recipe.changed({"freeze_layers": 100}))

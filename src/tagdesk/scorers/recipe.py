@@ -80,6 +80,7 @@ class Recipe:
         0.0, "transformer", low=0, high=LONGEST_VECTOR
     )  # to which the head's input is brought; 0: as it comes
     freeze_words: bool = _setting(False, "transformer")  # keep the table of words as it was pretrained: carries further
+    freeze_layers: int = _setting(0, "transformer", low=0, high=200)  # as many of the lowest layers, words included
     dropout: float = _setting(0.1, "transformer", low=0, high=0.9)  # before the head
     pooling: str = _setting("auto", "transformer", choices=("auto", "mean", "cls"))
     class_weights: str = _setting("none", "transformer", choices=("none", "balanced"))

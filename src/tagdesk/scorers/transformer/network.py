@@ -64,6 +64,7 @@ class Network(nn.Module):
         self.length = length
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(body.encoder.config.hidden_size, labels)
+        self._frozen: tuple[nn.Module, ...] = ()
         nn.init.normal_(self.head.weight, std=HEAD_SPREAD)
         nn.init.zeros_(self.head.bias)
 
@@ -78,6 +79,28 @@ class Network(nn.Module):
         logits: Tensor = self.head(self.dropout(vectors))
         return logits
 
+    def freeze(self, *, words: bool, layers: int) -> None:
+        """Keep the table of words, or all below and in the lowest layers, as it is: it learns nothing, drops nothing.
+
+        Raises:
+            UsageError: where the encoder has no such layers.
+        """
+        encoder = self.body.encoder
+        if words:
+            encoder.get_input_embeddings().requires_grad_(False)
+        if layers:
+            self._frozen = _lowest(encoder, layers)
+        for module in self._frozen:
+            module.requires_grad_(False)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Network:  # noqa: FBT001, FBT002 - torch's signature
+        """Switch dropout on or off; what is frozen never has any."""
+        super().train(mode)
+        for module in self._frozen:
+            module.eval()
+        return self
+
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
@@ -87,6 +110,19 @@ class Network(nn.Module):
     def config(self) -> transformers.PretrainedConfig:
         """What the encoder is built from."""
         return self.body.encoder.config
+
+
+def _lowest(encoder: transformers.PreTrainedModel, layers: int) -> tuple[nn.Module, ...]:
+    """The embeddings and the lowest layers."""
+    depth = encoder.config.num_hidden_layers
+    stacks = [part for part in encoder.modules() if isinstance(part, nn.ModuleList) and len(part) == depth]
+    embeddings = getattr(encoder, "embeddings", None)
+    if not stacks or embeddings is None or layers > depth:
+        raise UsageError(
+            f"freeze_layers = {layers}: the encoder has {depth if stacks else 'no'} layers that can be frozen.",
+            code="bad_setting",
+        )
+    return embeddings, *stacks[0][:layers]
 
 
 def padded(ids: Sequence[Sequence[int]], pad_id: int, device: torch.device) -> tuple[Tensor, Tensor]:

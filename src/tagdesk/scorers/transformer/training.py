@@ -66,8 +66,7 @@ def train(  # noqa: PLR0913 - what is trained, on what, how, and who is told
     """
     per_epoch = math.ceil(len(examples) / recipe.batch_size)
     steps = recipe.epochs * per_epoch
-    if recipe.freeze_words:
-        network.body.encoder.get_input_embeddings().requires_grad_(False)
+    network.freeze(words=recipe.freeze_words, layers=recipe.freeze_layers)
     optimiser = make_optimiser(network, recipe)
     loss_of = nn.BCEWithLogitsLoss(
         pos_weight=positive_weights(examples.targets, recipe.class_weights).to(network.device)
