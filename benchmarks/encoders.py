@@ -24,11 +24,12 @@ from tagdesk.scorers import Examples, Recipe, fit_scorer
 ROWS = {
     "all-MiniLM-L6-v2, frozen": Recipe(kind="probe", encoder="all-MiniLM-L6-v2"),
     "gte-small, frozen": Recipe(kind="probe", encoder="gte-small"),
-    "all-MiniLM-L6-v2, fine-tuned": RECIPE.changed({"encoder": "all-MiniLM-L6-v2"}),
-    "gte-small, fine-tuned": RECIPE,
-    "the same, nothing misspelled": RECIPE.changed({"typos": 0.0}),
-    "the same, vectors as long as they come": RECIPE.changed({"vector_length": 0.0}),
-    "the same, half the learning rate": RECIPE.changed({"learning_rate": RECIPE.learning_rate / 2}),
+    "all-MiniLM-L6-v2, upper half fine-tuned": RECIPE.changed({"encoder": "all-MiniLM-L6-v2", "freeze_layers": 3}),
+    "gte-small, upper half fine-tuned": RECIPE,
+    "gte-small, all but the words fine-tuned": RECIPE.changed({"freeze_layers": 0, "freeze_words": True}),
+    "upper half, nothing misspelled": RECIPE.changed({"typos": 0.0}),
+    "upper half, vectors as long as they come": RECIPE.changed({"vector_length": 0.0}),
+    "upper half, half the learning rate": RECIPE.changed({"learning_rate": RECIPE.learning_rate / 2}),
 }
 THRESHOLDS = np.arange(0.1, 0.9, 0.02)
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
+import tiny
 from tagdesk.encoders import tokens
-from tagdesk.encoders.tokens import TextTokenizer
+from tagdesk.encoders.tokens import OVERLAP, TextTokenizer
 from tagdesk.errors import ArtefactError, InputError
 
 IDS = {"<pad>": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "card": 4, "late": 5, "[": 6, "]": 7, "CLS": 8}
@@ -81,3 +82,27 @@ def test_a_tokenizer_that_breaks_on_a_text_is_refused(part: str) -> None:
     damaged[part] |= {"special_tokens": {}, "unk_token": "nowhere"}  # the first panics, the second raises
     with pytest.raises(ArtefactError, match="not a tokenizer that works"):
         TextTokenizer(json.dumps(damaged), 8).split(["card zebra"])
+
+
+def test_passages_cover_the_text_and_overlap(tmp_path: Path) -> None:
+    tiny.tokenizer().save(str(tmp_path / "tokenizer.json"))
+    tokenizer = TextTokenizer.open(tmp_path / "tokenizer.json", 64)
+    words = [f"{number % 10}" for number in range(200)]
+    text = " ".join(words)
+    passages = tokenizer.passages(text)
+    sizes = [len(ids) for ids in tokenizer.split(passages).ids]
+    assert max(sizes) <= 64
+    assert not tokenizer.split(passages).truncated.any()
+    step = 64 - 2 - OVERLAP
+    assert [text.index(passage, place * step * 2) for place, passage in enumerate(passages)] == [
+        place * step * 2 for place in range(len(passages))
+    ]
+    assert text.endswith(passages[-1])
+    assert tokenizer.split([text]).ids[0][:-1] == tokenizer.split(passages).ids[0][:-1]
+
+
+@pytest.mark.parametrize("text", ["", "a", "a " * 62, "a " * 63])
+def test_what_fits_is_one_passage(text: str, tmp_path: Path) -> None:
+    tiny.tokenizer().save(str(tmp_path / "tokenizer.json"))
+    tokenizer = TextTokenizer.open(tmp_path / "tokenizer.json", 64)
+    assert len(tokenizer.passages(text)) == (2 if text == "a " * 63 else 1)

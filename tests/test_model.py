@@ -103,13 +103,29 @@ def test_flags_tell_of_cuts_and_of_unknown_words(models: dict[str, Model]) -> No
         prediction.flags for prediction in model.predict([TEXT, "charged " * 70, "\u0394\u03a3 \u042f\u0416", "ok"])
     ]
     assert flags[0] == ()
-    assert flags[1] == ("truncated",)
+    assert flags[1] == ("long",)
     assert "unk_ratio" in flags[2]
     assert flags[3] == ("very_short",)
 
 
 def test_a_cut_by_characters_and_tokens_is_flagged_once(models: dict[str, Model]) -> None:
-    assert models["onnx"].predict(["charged " * 9000])[0].flags.count("truncated") == 1
+    assert models["onnx"].predict(["charged " * 9000])[0].flags == ("truncated", "long")
+
+
+@pytest.mark.parametrize("kind", ["onnx", "probe"])
+def test_a_need_on_the_last_page_counts_as_much_as_on_the_first(kind: str, models: dict[str, Model]) -> None:
+    model = models[kind]
+    page = "parcel late courier delivery tracking lost shipped box " * 40
+    short, long = model.judge([page[:200], f"{page} {TEXT}"]).probs
+    [alone] = model.judge([TEXT]).probs
+    assert (long >= short - 0.02).all()
+    need = int(alone.argmax())
+    assert long[need] > short[need]
+
+
+def test_more_pages_than_are_read_is_said(models: dict[str, Model]) -> None:
+    fits, exceeds = models["onnx"].predict(["charged " * 250, "charged " * 600])
+    assert (fits.flags, exceeds.flags) == (("long",), ("long", "truncated"))
 
 
 def test_special_tokens_that_a_customer_types_are_text(models: dict[str, Model]) -> None:

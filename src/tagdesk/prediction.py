@@ -28,7 +28,8 @@ class Prediction:
     `labels` holds the labels that reach "suggest", most probable first. `scores` maps every label of the taxonomy, in
     its order, to a probability. `out_of_scope` is the probability that the ticket belongs to no label at all, or None
     where the model has not learned it; from the policy's cut on the ticket gets the flag `out_of_scope` and no label.
-    The other flags say what was unusual about the text (`truncated`, `very_short`, ...).
+    The other flags say what was unusual about the text (`very_short`; `long`: read in passages;
+    `truncated`: some of it was not read; ...).
 
     >>> p = Prediction("hi", ("A",), {"A": 0.9, "B": 0.1}, {"A": Decision.SUGGEST, "B": Decision.NONE}, "m", "p")
     >>> p.best

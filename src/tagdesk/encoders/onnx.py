@@ -99,6 +99,10 @@ class TextGraph:
             )
         return Reading(tuple(results), truncated, unknown, ids)
 
+    def passages(self, text: str) -> list[str]:
+        """A cleaned text in parts that the graph can be given whole."""
+        return self._tokenizer.passages(text)
+
     def _width(self, output: str) -> int:
         if output not in self.widths:
             raise ArtefactError(

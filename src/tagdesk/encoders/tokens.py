@@ -12,6 +12,7 @@ import numpy as np
 from tagdesk.arrays import BoolArray, FloatArray
 from tagdesk.errors import ArtefactError, InputError
 
+OVERLAP = 32  # tokens that a passage shares with the one before, so that no sentence is torn in both
 LARGEST = 50_000_000  # bytes; a tokenizer file beyond this is no tokenizer
 _UNKNOWN = ("[UNK]", "<unk>")
 _PADDING = ("[PAD]", "<pad>")
@@ -97,6 +98,15 @@ class TextTokenizer:
         unknown = [self._unknown_share(row) for row in ids]
         truncated = [len(row) > most for row in whole]
         return Tokens(ids, np.array(truncated, dtype=np.bool_), np.array(unknown, dtype=np.float64))
+
+    def passages(self, text: str) -> list[str]:
+        """The cleaned text in parts of at most `max_tokens` tokens that overlap; the first is what `split` keeps."""
+        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        room = self.max_tokens - self._tokenizer.num_special_tokens_to_add(is_pair=False)
+        step, tokens = max(1, room - OVERLAP), len(encoding.offsets)
+        starts = range(0, max(1, tokens - room + step), step)
+        spans = [encoding.offsets[start : start + room] for start in starts]
+        return [text[span[0][0] : span[-1][1]] for span in spans if span] or [text]
 
     def _unknown_share(self, row: Sequence[int]) -> float:
         """The two special tokens at the ends are always known and say nothing; without others all is unknown."""

@@ -12,16 +12,17 @@ from typing import Self
 import numpy as np
 
 from tagdesk.arrays import Probs
-from tagdesk.calibrate import Calibration, split_none
+from tagdesk.calibrate import Calibration
 from tagdesk.encoders import starter_model
 from tagdesk.errors import ArtefactError, InputError
 from tagdesk.model.folder import MANIFEST, Manifest, read_folder, read_manifest
+from tagdesk.model.reading import Reading, read_whole
 from tagdesk.model.writer import write_folder
 from tagdesk.policy import Policy
 from tagdesk.prediction import Decision, Prediction
 from tagdesk.scorers import Scorer, open_scorer
 from tagdesk.taxonomy import Taxonomy
-from tagdesk.text import check_text
+from tagdesk.text import TRUNCATED, CleanText, check_text
 
 __all__ = ["STARTER", "Judged", "Manifest", "Model", "find_model", "list_models", "read_manifest"]
 
@@ -29,6 +30,7 @@ STARTER = "starter"
 UNSAVED = "unsaved"
 GOLDEN = ("ok", "I was charged twice and the parcel never came, please send my money back")
 OTHERWISE = 0.02  # change of a probability from which this machine computes otherwise than the one that saved the model
+LONG = "long"  # the flag of a text that was read in passages
 MANY_UNKNOWN = 0.5  # share of unknown tokens from which a prediction is flagged `unk_ratio`
 
 
@@ -85,15 +87,11 @@ class Model:
             except InputError as error:
                 where = f"Text {place} of {len(texts)}: " if len(texts) > 1 else ""
                 raise InputError(f"{where}{error}", code=error.code) from error
-        scores = self.scorer.score([text.text for text in cleaned])
+        words = [text.text for text in cleaned]
+        scores = self.scorer.score(words)
         self._refuse_unhealthy(scores.probs)
-        flags = [
-            (*text.flags, *(("truncated",) if cut and "truncated" not in text.flags else ()), *_strange(float(share)))
-            for text, cut, share in zip(cleaned, scores.truncated, scores.unknown, strict=True)
-        ]
-        raw, _ = split_none(scores.probs, len(self.taxonomy))
-        probs, none = split_none(self.calibration.apply(scores.probs), len(self.taxonomy))
-        return Judged(raw, probs, tuple(flags), none)
+        reading = read_whole(words, scores, self.scorer, self.calibration, len(self.taxonomy))
+        return Judged(reading.raw, reading.probs, _flags(cleaned, reading), reading.none)
 
     def predict(self, texts: Sequence[str], *, policy: Policy | None = None) -> list[Prediction]:
         """A prediction for each text, in their order; `policy` replaces the default one."""
@@ -227,5 +225,14 @@ def _holds_model(folder: Path) -> bool:
         return False
 
 
-def _strange(share: float) -> tuple[str, ...]:
-    return ("unk_ratio",) if share >= MANY_UNKNOWN else ()
+def _flags(texts: Sequence[CleanText], reading: Reading) -> tuple[tuple[str, ...], ...]:
+    """What was unusual about each text, and about how it was read."""
+    found = []
+    for place, text in enumerate(texts):
+        by_scorer = {
+            LONG: reading.long[place],
+            TRUNCATED: reading.truncated[place],
+            "unk_ratio": reading.unknown[place] >= MANY_UNKNOWN,
+        }
+        found.append(tuple(dict.fromkeys((*text.flags, *(flag for flag, holds in by_scorer.items() if holds)))))
+    return tuple(found)

@@ -64,6 +64,10 @@ class Scorer(Protocol):
         """Probabilities for cleaned texts, in their order; a text's scores do not depend on its neighbours."""
         ...
 
+    def passages(self, text: str) -> list[str]:
+        """A cleaned text that `score` cuts off, in parts that it does not; the first is what it reads anyway."""
+        ...
+
     def save(self, folder: Path) -> None:
         """Write the scorer's own files into an existing folder: plain arrays, ONNX or safetensors, JSON."""
         ...

@@ -38,6 +38,10 @@ class LinearScorer:
         logits = np.asarray(_features(self._vectorizers, texts) @ self._weights, dtype=np.float32) + self._bias
         return Scores(sigmoid(logits), np.zeros(len(texts), np.bool_), self._unknown(texts))
 
+    def passages(self, text: str) -> list[str]:
+        """The whole text: nothing is too long for this scorer."""
+        return [text]
+
     def _unknown(self, texts: Sequence[str]) -> NDArray[np.float64]:
         words = self._vectorizers[0]
         vocabulary, split = words.vocabulary_, words.build_tokenizer()

@@ -31,6 +31,10 @@ class OnnxScorer:
         reading = self._graph.read(texts, ["logits"])
         return Scores(sigmoid(reading.outputs[0]), reading.truncated, reading.unknown)
 
+    def passages(self, text: str) -> list[str]:
+        """A long text in parts that are each read whole."""
+        return self._graph.passages(text)
+
     def save(self, folder: Path) -> None:
         """Write the graph, its tokenizer and its settings."""
         for file in FILES:

@@ -120,6 +120,10 @@ class ProbeScorer:
         logits = self.head.logits(Seen(np.stack(reading.outputs), reading.ids))
         return Scores(sigmoid(logits), reading.truncated, reading.unknown)
 
+    def passages(self, text: str) -> list[str]:
+        """A long text in parts that are each read whole."""
+        return self.graph.passages(text)
+
     def save(self, folder: Path) -> None:
         """Write the encoder graph, its tokenizer, the head and the settings."""
         for file in FILES:

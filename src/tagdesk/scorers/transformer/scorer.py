@@ -66,6 +66,10 @@ class TransformerScorer:
             )
         return Scores(sigmoid(logits), truncated, unknown)
 
+    def passages(self, text: str) -> list[str]:
+        """A long text in parts that are each read whole."""
+        return self.tokenizer.passages(text)
+
     def save(self, folder: Path) -> None:
         """Write weights, tokenizer, the encoder's config and the settings."""
         config = self.network.config.to_diff_dict()
