@@ -19,8 +19,8 @@ from tagdesk.policy.thresholds import best, cuts_between, proven
 __all__ = ["FILE", "Objective", "Policy", "fit", "parse_objective"]
 
 FILE = "policy.json"
-REFUSED = 0.05  # share of the tickets with labels that may be called out of scope
-SLACK = 0.001  # share of the tickets that may get other than exactly their labels so that fewer get needless ones
+REFUSED = 0.05  # share of the tickets with labels that may lose the labels they were given as out of scope
+SLACK = 0.003  # share of the tickets that may get other than exactly their labels so that fewer get needless ones
 FEWEST = 30  # tickets with labels from which the out-of-scope cut is found
 
 
@@ -161,8 +161,8 @@ def fit(
         names: the labels in order.
         objective: what `suggest` is fitted to.
         none: (tickets,), probabilities of "none of these", from which the out-of-scope cut is found: of those that get
-            about the most tickets exactly right, and refuse no more than `REFUSED` of the ones with labels, the one
-            that refuses the most of the others.
+            about the most tickets exactly right, and take the labels they were given from no more than `REFUSED` of
+            those that should have some, the one that refuses the most of the others.
         automate_precision: what `automate` promises for every label, between 0 and 1; raises UsageError outside.
 
     >>> targets = np.array([[True]] * 6 + [[False]] * 6)
@@ -192,7 +192,8 @@ def _scope_cut(targets: Targets, given: BoolArray, none: Probs) -> float:
         return math.inf
     cuts = cuts_between(~labelled, none)
     gain = cuts_between(~labelled & ~exact, none).hits - cuts_between(labelled & exact, none).hits
-    allowed = cuts.misses <= REFUSED * labelled.sum()
+    lost = cuts_between(labelled & np.any(given, axis=1), none).hits  # who is given no label anyway has none to lose
+    allowed = lost <= REFUSED * labelled.sum()
     good = allowed & (gain >= gain[allowed].max(initial=0) - SLACK * len(none))
     refused = np.where(good, cuts.hits, 0)
     return float(cuts.thresholds[refused.argmax()]) if refused.any() else math.inf
