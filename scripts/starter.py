@@ -31,8 +31,8 @@ TICKETS = PROJECT / "data" / "tickets"
 STARTER = PROJECT / "src" / "tagdesk" / "starter"
 TAXONOMY = PROJECT / "src" / "tagdesk" / "taxonomies" / "support.toml"
 BUILD = PROJECT / "build" / "starter"
-# An eighth of the tickets, whole trades of them, is held back, so that the best epoch, calibration, thresholds and report speak of trades
-# that the model has never seen. In float32, as not every processor multiplies in bfloat16.
+# An eighth of the tickets, whole trades of them, is held back: the best epoch, calibration, thresholds and report speak
+# of trades that the model has never seen. In float32, as not every processor multiplies in bfloat16.
 RECIPE = Recipe(
     kind="transformer",
     encoder="gte-small",

@@ -15,7 +15,7 @@ from tagdesk.dataset import File
 from tagdesk.errors import ArtefactError
 from tagdesk.label_sets import LabelSets
 from tagdesk.model import Model
-from tagdesk.policy import Policy, parse_objective
+from tagdesk.policy import Policy, _scope_cut, parse_objective
 from tagdesk.policy import fit as fit_policy
 from tagdesk.scorers import Recipe
 from tagdesk.ticket import Ticket
@@ -115,6 +115,13 @@ def test_no_more_than_five_in_a_hundred_tickets_with_labels_are_refused() -> Non
     targets, given = [1] * 100 + [0] * 5, [0] * 100 + [1] * 5  # all wrong, so that exactness does not mind
     assert cut_of(targets, given, [0.75] * 5 + [0.0] * 95 + [0.5] * 5) == 0.25
     assert cut_of(targets, given, [0.75] * 6 + [0.0] * 94 + [0.5] * 5) == np.inf
+
+
+def test_tickets_that_get_no_label_anyway_have_none_to_lose() -> None:
+    targets = np.array([[True]] * 60 + [[False]] * 5)
+    given = np.array([[False]] * 10 + [[True]] * 55)
+    none = np.array([0.5] * 10 + [0.0] * 50 + [0.5] * 5, dtype=np.float32)
+    assert _scope_cut(targets, given, none) == 0.25
 
 
 def test_where_labels_are_right_anyway_the_cut_lies_in_the_middle() -> None:
