@@ -1,6 +1,6 @@
 """Builds the model that ships with tagdesk, from what the project contains; run it with `make starter`.
 
-It takes about half an hour on two cores. Why in this way: docs/explanation/starter.md.
+It takes under an hour on two cores. Why in this way: docs/explanation/starter.md.
 """
 
 from __future__ import annotations

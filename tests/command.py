@@ -54,10 +54,17 @@ def refusal(code: int, *arguments: str | Path, stdin: str = "") -> str:
     return answer.err
 
 
-def process(*arguments: str | Path, **environment: str) -> subprocess.Popen[bytes]:
-    """A command line in a process of its own, which Ctrl-C reaches even where the tests run in the background."""
+def process(*arguments: str | Path, part_rows: int | None = None, **environment: str) -> subprocess.Popen[bytes]:
+    """A command line in a process of its own, which Ctrl-C reaches even where the tests run in the background.
+
+    `part_rows` lets `classify` finish its work in smaller parts, so that a small file has many.
+    """
+    start = ["-m", "tagdesk"]
+    if part_rows:
+        small = f"from tagdesk.bulk import parts; parts.PART_ROWS = {part_rows}; "
+        start = ["-c", small + "from tagdesk.cli import main; main()"]
     return subprocess.Popen(
-        [sys.executable, "-m", "tagdesk", *map(str, arguments)],
+        [sys.executable, *start, *map(str, arguments)],
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads here
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -245,7 +245,7 @@ def test_f20_a_place_that_cannot_be_written_is_refused_before_the_work(tiny_mode
 @posix
 def test_f21_a_full_disk_leaves_no_result_wherever_it_is_full(tiny_model: str, tmp_path: Path) -> None:
     path = tmp_path / "in.csv"
-    path.write_text("text\n" + "hello there\n" * 3000 + "\u200b\n" * 40)
+    path.write_text("text\n" + "hello there\n" * 1500 + "\u200b\n" * 40)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:
@@ -269,26 +269,32 @@ def test_f21_a_full_disk_leaves_no_result_wherever_it_is_full(tiny_model: str, t
 
 @posix
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda end: f"F22 {end.name}")
-def test_a_run_that_is_ended_leaves_nothing_half_written(end: signal.Signals, tiny_model: str, tmp_path: Path) -> None:
+def test_a_run_that_is_ended_leaves_nothing_half_written(
+    end: signal.Signals, tiny_model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tagdesk.bulk.parts.PART_ROWS", 100)
     path, out, whole = tmp_path / "in.csv", tmp_path / "out.csv", tmp_path / "whole.csv"
-    path.write_text("id,text\n" + "".join(f"{n},my card was charged {n} times\n" for n in range(40_000)))
-    running = process("classify", path, out, "--model", tiny_model)
+    path.write_text("id,text\n" + "".join(f"{n},my card was charged {n} times\n" for n in range(4_000)))
+    running = process("classify", path, out, "--model", tiny_model, part_rows=100)
     deadline = time.monotonic() + 60
-    while not list(tmp_path.glob(".tagdesk-*.part")) and time.monotonic() < deadline:
+    while not list(tmp_path.glob(".tagdesk-*.work/*.done")) and time.monotonic() < deadline:
         os.sched_yield()
     running.send_signal(end)
     said = running.communicate()[1].decode()
     assert not out.exists()
     if end != signal.SIGKILL:
+        rows = 100 * len(list(tmp_path.glob(".tagdesk-*.work/*.done")))
         assert running.returncode == 130
-        assert said == "error: Interrupted; no file was written half.\n"
-        assert sorted(tmp_path.iterdir()) == [path]
-        return
-    assert len(list(tmp_path.glob(".tagdesk-*.part"))) == 1
+        assert said.splitlines() == [
+            f"{rows:,} rows are finished and kept: the same command goes on from there.",
+            "error: Interrupted; no file was written half.",
+        ]
+    [work] = set(tmp_path.iterdir()) - {path}
+    assert work.is_dir()
     for target in (out, whole):
         assert tagdesk("classify", path, target, "--model", tiny_model).code == 0
     assert out.read_bytes() == whole.read_bytes()
-    assert len(out.read_bytes().splitlines()) == 40_001
+    assert len(out.read_bytes().splitlines()) == 4_001
     assert sorted(tmp_path.iterdir()) == [path, out, whole]
 
 

@@ -19,7 +19,7 @@ from tagdesk.taxonomy import Taxonomy
 from tagdesk.text import check_text
 from tagdesk.ticket import Ticket
 
-AT_ONCE = 128  # tickets between two steps of the progress
+AT_ONCE = 1024  # tickets between two steps of the progress; enough to sort by length
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ _HOMES: dict[str, tuple[str, tuple[str, ...]]] = {
         (
             "tagdesk classify tickets.csv labelled.csv",
             "tagdesk classify export.csv labelled.jsonl --text-column message --encoding cp1252",
+            "tagdesk classify tickets/ labelled/ --workers 8",
             "tagdesk classify tickets.csv",
         ),
     ),

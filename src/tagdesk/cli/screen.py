@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tagdesk.evaluate import Report as Worth
 
 PATIENCE = 2.0  # seconds before a progress bar appears
+REMEMBERED = 300.0  # seconds over which the rate is taken; parts of a file may each take ten
 LONGEST = 160  # characters of a ticket that a table shows
 MAYBE = 0.05  # scores below it are not worth a place in a table
 _ACTING = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
@@ -137,21 +138,27 @@ def mapping_lines(values: Mapping[str, Any]) -> str:
 
 @contextmanager
 def progress() -> Iterator[Reporter]:
-    """Reports of progress as a bar on stderr, once the work has taken two seconds; none where nobody looks."""
+    """Reports of progress as a bar on stderr, once the work has taken two seconds; none where nobody looks.
+
+    It shows what is done, how much of it in a second, and the time left; the first report is what was done before.
+    """
     console = Console(stderr=True)
     if not console.is_terminal:
         yield silent
         return
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415
 
-    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
-    bar = Progress(*columns, console=console, transient=True)
+    count = TextColumn("{task.completed:,.0f} of {task.total:,.0f}{task.fields[rate]}")
+    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), count, TimeRemainingColumn()
+    bar = Progress(*columns, console=console, transient=True, speed_estimate_period=REMEMBERED)
     tasks: dict[str, Any] = {}
 
     def report(what: str, done: int, total: int) -> None:
         if what not in tasks:
-            tasks[what] = bar.add_task(what, total=total)
-        bar.update(tasks[what], completed=done, total=total)
+            tasks[what] = bar.add_task(what, total=total, completed=done, rate="")
+        task = bar.tasks[tasks[what]]
+        task.total = total  # told to `update`, a new estimate would make it forget how fast the work goes
+        bar.update(tasks[what], completed=done, rate=f", {task.speed:,.0f}/s" if task.speed else "")
 
     start = threading.Timer(PATIENCE, bar.start)
     start.start()

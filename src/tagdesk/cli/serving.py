@@ -11,7 +11,7 @@ import typer
 
 from tagdesk.cli import options, screen
 from tagdesk.errors import InputError, UsageError
-from tagdesk.model import STARTER, Model
+from tagdesk.model import STARTER, Model, find_model
 from tagdesk.policy import Policy
 from tagdesk.prediction import Prediction
 from tagdesk.text import check_text
@@ -38,10 +38,18 @@ def predict(
 
 def classify(
     source: Annotated[
-        Path, typer.Argument(help="Tickets: CSV, TSV, JSONL or Parquet; also .gz and .xz.", metavar="IN")
+        Path,
+        typer.Argument(
+            help="Tickets: CSV, TSV, JSONL or Parquet; also .gz and .xz, or a folder of Parquet files.", metavar="IN"
+        ),
     ],
     out: Annotated[
-        Path | None, typer.Argument(help="The result, in the format of its name; without it, a table.", metavar="OUT")
+        str | None,  # a path would lose the slash
+        typer.Argument(
+            help="The result, in the format of its name; a name that ends in a slash is a folder of Parquet files. "
+            "Without it, a table.",
+            metavar="OUT",
+        ),
     ] = None,
     model: options.ModelName = STARTER,
     threshold: options.Threshold = None,
@@ -51,11 +59,27 @@ def classify(
     encoding: options.Encoding = None,
     delimiter: options.Delimiter = None,
     file_format: options.Format = None,
+    workers: Annotated[
+        int,
+        typer.Option("--workers", "-w", help="Processes that share the cores, each with a model of its own.", min=1),
+    ] = 1,
+    engine: Annotated[
+        str, typer.Option("--engine", help="local, or ray: Ray Data, on this machine or on a cluster.")
+    ] = "local",
+    ray_address: Annotated[
+        str | None,
+        typer.Option("--ray-address", help="A Ray cluster that runs, as host:port; else one starts here for as long."),
+    ] = None,
     as_json: options.Json = False,
     models: options.Models = Path("models"),
 ) -> None:
-    """Label every ticket of a file, and write the result."""
+    """Label every ticket of a file, and write the result.
+
+    A run that was ended early goes on when the same command is given again: what is finished waits, 4,096 rows at a
+    time, in a hidden folder beside OUT.
+    """
     from tagdesk.bulk import classify as classify_file  # noqa: PLC0415 - predict does without it
+    from tagdesk.bulk import open_engine  # noqa: PLC0415 - the same
     from tagdesk.cli import reading  # noqa: PLC0415 - the same
     from tagdesk.dataset import Columns  # noqa: PLC0415 - the same
 
@@ -64,6 +88,8 @@ def classify(
     file = reading.File(source, columns, encoding, delimiter, file_format)
     loaded = Model.load(model, models=models)
     policy = _policy(loaded, threshold)
+    place = model if model == STARTER else find_model(model, models=models).absolute()
+    labeller = open_engine(engine, loaded, place, workers=workers, address=ray_address)
     if out is None:
         read = reading.read(file)
         _refuse_long_table(source, len(read.accepted), as_json=as_json)
@@ -71,7 +97,9 @@ def classify(
         reading.end(read)
         return
     with screen.progress() as report:
-        summary = classify_file(loaded, file, out, policy=policy, force=force, progress=report)
+        summary = classify_file(
+            loaded, file, out, policy=policy, force=force, engine=labeller, progress=report, note=screen.note
+        )
     if as_json:
         screen.print_json(summary.to_dict())
     else:

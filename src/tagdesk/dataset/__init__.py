@@ -8,8 +8,9 @@ from tagdesk.dataset.file import File
 from tagdesk.dataset.findings import CheckReport, Leak, Lengths, Problem
 from tagdesk.dataset.near import near_duplicate_groups
 from tagdesk.dataset.reader import TicketReader, open_rows, read_tickets
-from tagdesk.dataset.rejects import RejectsWriter, rejects_path
+from tagdesk.dataset.rejects import RejectsWriter, reject_lines, rejects_path
 from tagdesk.dataset.rows import Accepted, ReadResult, Rejected, Row
+from tagdesk.dataset.sheet import Sheet
 from tagdesk.dataset.splits import split, stratified_folds
 from tagdesk.dataset.writer import RowWriter, open_writer, write_tickets
 
@@ -26,12 +27,14 @@ __all__ = [
     "RejectsWriter",
     "Row",
     "RowWriter",
+    "Sheet",
     "TicketReader",
     "check",
     "near_duplicate_groups",
     "open_rows",
     "open_writer",
     "read_tickets",
+    "reject_lines",
     "rejects_path",
     "split",
     "stratified_folds",

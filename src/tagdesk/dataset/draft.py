@@ -53,7 +53,7 @@ def draft(path: Path, *, force: bool = False, inputs: Sequence[Path] = ()) -> It
         raise
     finally:
         os.close(lock)
-    _sync_folder(target.parent)
+    sync_folder(target.parent)
 
 
 def refuse_target(path: Path, *, force: bool, inputs: Sequence[Path] = ()) -> Path:
@@ -90,7 +90,7 @@ def _swept(folder: Path) -> int:
     return lock
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make the rename last through a power cut, where the system can."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)

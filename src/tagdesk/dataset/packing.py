@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from tagdesk.errors import InputError
 
-_CHUNK = 1 << 20
+_CHUNK = 1 << 16  # bytes; how far a file was read is known to as many
 _BOMBS_FROM = 1 << 30  # bytes unpacked; smaller bombs do no harm, since rows are read one by one
 _MOST_RATIO = 200  # unpacked to packed bytes; text packs to a third, a log of equal lines to a hundredth
 

@@ -10,6 +10,7 @@ from typing import Self
 
 from tagdesk.dataset.columns import Columns, Layout, lay_out
 from tagdesk.dataset.delimited import read_delimited
+from tagdesk.dataset.folder import Folder, is_folder
 from tagdesk.dataset.jsonlines import read_json_lines
 from tagdesk.dataset.parquet import read_parquet
 from tagdesk.dataset.records import Blank, Broken, Piece, Record, Table
@@ -23,14 +24,17 @@ class TicketReader:
     Attributes:
         fields: the column names; of JSON Lines those that the first 1,000 rows have.
         labels_column: the one that labels are read from, None where there is none.
+        types: the Arrow types of the columns of a Parquet file, as far as rows can be written with them again.
         accepted, rejected, skipped: how many rows there were so far; skipped ones are blank lines.
     """
 
-    def __init__(self, source: Source, table: Table, layout: Layout | None) -> None:
+    def __init__(self, source: Source | Folder, table: Table, layout: Layout | None) -> None:
         self.fields = table.fields
+        self.types = table.types
         self.labels_column = layout.labels if layout else None
         self.accepted = self.rejected = self.skipped = 0
         self._source = source
+        self._total = table.rows
         self._rows = self._read(table.pieces, layout)
 
     @property
@@ -41,7 +45,7 @@ class TicketReader:
     @property
     def share(self) -> float:
         """How much of the file has been read, 0..1."""
-        return self._source.share
+        return self.read / self._total if self._total else self._source.share
 
     def close(self) -> None:
         """Close the file."""
@@ -83,6 +87,7 @@ def open_rows(
 ) -> TicketReader:
     """Open a file of tickets: CSV, TSV or JSON Lines (also .gz and .xz), or Parquet, by its name or `format`.
 
+    A folder is read as the Parquet files in it, in the order of their names.
     Memory stays the same however long the file is. Raises InputError at once for what is no such file or lacks a text
     column, and while reading where the file turns out to be damaged, or changes; a bad row is a Rejected, and no error.
 
@@ -91,15 +96,11 @@ def open_rows(
             for row in rows:
                 ...
     """
-    source = Source(Path(path), format=format)
+    is_whole = not is_folder(Path(path)) or format not in {None, "parquet"}
+    source = Source(Path(path), format=format) if is_whole else Folder(Path(path))
     try:
         with source.troubles():
-            if source.kind.format == "parquet":
-                table = read_parquet(source)
-            elif source.kind.format == "jsonl":
-                table = read_json_lines(source, encoding)
-            else:
-                table = read_delimited(source, encoding, delimiter)
+            table = _table(source, encoding, delimiter)
         # JSON Lines of which no line is an object have no columns; their rows are all rejected.
         layout = lay_out(columns or Columns(), table.fields, str(path)) if table.fields else None
     except BaseException:
@@ -126,6 +127,16 @@ def read_tickets(
             else:
                 rejected.append(row)
         return ReadResult(rows.fields, tuple(accepted), tuple(rejected), rows.skipped, rows.labels_column)
+
+
+def _table(source: Source | Folder, encoding: str | None, delimiter: str | None) -> Table:
+    if isinstance(source, Folder):
+        return source.table()
+    if source.kind.format == "parquet":
+        return read_parquet(source)
+    if source.kind.format == "jsonl":
+        return read_json_lines(source, encoding)
+    return read_delimited(source, encoding, delimiter)
 
 
 def _row(piece: Record | Broken, number: int, layout: Layout | None) -> Row:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import TypeAlias
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,12 @@ Piece: TypeAlias = Record | Broken | Blank
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """An open file as its column names and its rows, which are read while they are asked for."""
+    """An open file as its column names and its rows, which are read while they are asked for.
+
+    Parquet says of itself how many rows there are, and as which Arrow types its columns can be written again.
+    """
 
     fields: tuple[str, ...]
     pieces: Iterator[Piece]
+    rows: int | None = None
+    types: Mapping[str, Any] = field(default_factory=dict)

@@ -24,6 +24,11 @@ def rejects_path(out: str | os.PathLike[str]) -> Path:
     return path.with_name(path.name + ".rejects.jsonl")
 
 
+def reject_lines(rows: Sequence[Rejected]) -> bytes:
+    """Rejected rows as the file holds them, one to a line."""
+    return b"".join(json.dumps(row.to_dict(), ensure_ascii=False).encode() + b"\n" for row in rows)
+
+
 class RejectsWriter:
     """Writes `<out>.rejects.jsonl` in a `with` statement; without rejects there is no file, not even an old one."""
 
@@ -43,10 +48,15 @@ class RejectsWriter:
 
     def write(self, rejected: Rejected) -> None:
         """Add a rejected row."""
-        if self._handle is None:
+        self.add(reject_lines([rejected]))
+
+    def add(self, lines: bytes) -> None:
+        """Add what `reject_lines` made of some rows."""
+        if lines and self._handle is None:
             self._handle = self._stack.enter_context(draft(self.path, force=self._force, inputs=self._inputs))
-        self._handle.write(json.dumps(rejected.to_dict(), ensure_ascii=False).encode() + b"\n")
-        self.count += 1
+        if self._handle is not None:
+            self._handle.write(lines)
+        self.count += lines.count(b"\n")
 
     def __enter__(self) -> Self:
         refuse_target(self.path, force=self._force, inputs=self._inputs)

@@ -124,6 +124,12 @@ class Source:
         )
 
 
+def fingerprint(path: Path) -> tuple[str, int, int, int]:
+    """What tells a file from a changed one: name, bytes, time of change in ns, inode; raises InputError."""
+    found = _plain_file(path)
+    return path.name, found.st_size, found.st_mtime_ns, found.st_ino
+
+
 def _plain_file(path: Path) -> os.stat_result:
     """The file's status; raises InputError for what cannot be read like a file, without opening it."""
     try:

@@ -14,7 +14,7 @@ from typing import BinaryIO, Protocol
 from tagdesk.dataset.draft import draft, refuse_target
 from tagdesk.dataset.kinds import output_kind
 from tagdesk.dataset.labels import join_labels
-from tagdesk.dataset.parquet import ParquetRows
+from tagdesk.dataset.parquet_rows import ParquetRows
 from tagdesk.dataset.spreadsheet import escape
 from tagdesk.errors import InputError, UsageError
 from tagdesk.ticket import Ticket
@@ -62,7 +62,7 @@ def open_writer(  # noqa: PLR0913 - what is written where, and in which way
     columns = tuple(fields)
     with draft(target, force=force, inputs=sources) as handle:
         if kind.format == "jsonl":
-            yield _Known(_JsonLines(handle), columns, target)
+            yield _Known(JsonLines(handle), columns, target)
         elif kind.format == "parquet":
             rows = ParquetRows(handle, columns, types or {})
             try:
@@ -73,7 +73,9 @@ def open_writer(  # noqa: PLR0913 - what is written where, and in which way
                 raise
         else:
             handle.write(codecs.BOM_UTF8 if marked else b"")
-            yield _Known(_Delimited(handle, columns, "\t" if kind.format == "tsv" else ","), columns, target)
+            table = Delimited(handle, columns, kind.format)
+            table.write_header()
+            yield _Known(table, columns, target)
 
 
 def write_tickets(path: str | os.PathLike[str], tickets: Sequence[Ticket], *, force: bool = False) -> None:
@@ -129,13 +131,14 @@ class _Known:
             ) from error
 
 
-class _JsonLines:
+class JsonLines:
     """One JSON object per line; sets stand as sorted lists, and what is no number as null."""
 
     def __init__(self, handle: BinaryIO) -> None:
         self._handle = handle
 
     def write(self, row: Mapping[str, object]) -> None:
+        """Add a row."""
         try:
             line = json.dumps(row, ensure_ascii=False, allow_nan=False, default=_jsonable)
         except ValueError:
@@ -143,17 +146,21 @@ class _JsonLines:
         self._handle.write(line.encode() + b"\n")
 
 
-class _Delimited:
-    """CSV or TSV under a header; what a spreadsheet would run is escaped."""
+class Delimited:
+    """CSV or TSV; what a spreadsheet would run is escaped."""
 
-    def __init__(self, handle: BinaryIO, fields: tuple[str, ...], delimiter: str) -> None:
+    def __init__(self, handle: BinaryIO, fields: tuple[str, ...], format: str) -> None:  # noqa: A002 - as above
         self._handle = handle
         self._fields = fields
-        self._delimiter = delimiter
-        self._special = frozenset(f'{delimiter}"\r\n')
-        self._write(fields)
+        self._delimiter = "\t" if format == "tsv" else ","
+        self._special = frozenset(f'{self._delimiter}"\r\n')
+
+    def write_header(self) -> None:
+        """Write the names of the columns."""
+        self._write(self._fields)
 
     def write(self, row: Mapping[str, object]) -> None:
+        """Add a row."""
         self._write([row.get(field) for field in self._fields])
 
     def _write(self, values: Sequence[object]) -> None:

@@ -15,7 +15,7 @@ from tagdesk.arrays import BoolArray, FloatArray
 from tagdesk.encoders.tokens import TextTokenizer
 from tagdesk.errors import ArtefactError
 
-BATCH_TOKENS = 4096  # tokens of one batch, padding included: larger ones no longer gain speed on a CPU
+BATCH_TOKENS = 1024  # tokens of one batch, padding included: larger ones gain no speed on a CPU, and hold more padding
 TOKENIZE_AT_ONCE = 1024  # texts; keeps memory flat on long inputs
 WIDEST = 65_536  # numbers of one output; more is a damaged graph
 

@@ -66,7 +66,7 @@ def read_whole(texts: Sequence[str], scores: Scores, scorer: Scorer, calibration
         raw, probs = raw.copy(), probs.copy()
         np.maximum.at(raw, owners, more_raw)
         np.maximum.at(probs, owners, more_probs)
-        if none is not None:
+        if none is not None and more_none is not None:
             none = none.copy()
             np.minimum.at(none, owners, more_none)
     return Reading(raw, probs, none, long, truncated, scores.unknown)
