@@ -61,7 +61,7 @@ bench-generated: $(VENV)/dev  ## Ask whether composed tickets help to judge trad
 	$(BIN)/tagdesk generate build/generated.jsonl -n 4000 --seed 1 --force
 	$(BIN)/python benchmarks/generated.py --generated build/generated.jsonl
 
-bench-encoders: $(VENV)/dev  ## Compare encoders on trades held out whole; an hour
+bench-encoders: $(VENV)/dev  ## Compare encoders on trades held out whole; hours
 	$(BIN)/python scripts/gte_small.py
 	PYTHONPATH=scripts $(BIN)/python benchmarks/encoders.py
 

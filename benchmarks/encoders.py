@@ -1,7 +1,7 @@
 """Compares encoders, frozen and fine-tuned, by tickets of trades that they learned nothing from.
 
 A quarter of the trades is held out whole; every row learns from the others. The project's own training tickets only: no
-test set is read. The fine-tuned rows are the starter's recipe with something changed; each takes some ten minutes.
+test set is read. The fine-tuned rows are the starter's recipe with something changed; each takes up to an hour or so.
 """
 
 from __future__ import annotations
