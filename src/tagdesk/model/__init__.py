@@ -16,6 +16,7 @@ from tagdesk.calibrate import Calibration
 from tagdesk.encoders import starter_model
 from tagdesk.errors import ArtefactError, InputError
 from tagdesk.model.folder import MANIFEST, Manifest, read_folder, read_manifest
+from tagdesk.model.once import ReadingCache, read_once
 from tagdesk.model.reading import Reading, read_whole
 from tagdesk.model.writer import write_folder
 from tagdesk.policy import Policy
@@ -24,7 +25,7 @@ from tagdesk.scorers import Scorer, open_scorer
 from tagdesk.taxonomy import Taxonomy
 from tagdesk.text import TRUNCATED, CleanText, check_text
 
-__all__ = ["STARTER", "Judged", "Manifest", "Model", "find_model", "list_models", "read_manifest"]
+__all__ = ["STARTER", "Judged", "Manifest", "Model", "ReadingCache", "find_model", "list_models", "read_manifest"]
 
 STARTER = "starter"
 UNSAVED = "unsaved"
@@ -51,6 +52,9 @@ class Judged:
 class Model:
     """A taxonomy, a scorer, its calibration and a default policy.
 
+    Equal texts of one call are read once; with a `cache` those of earlier calls too: `replace(model,
+    cache=ReadingCache())`. A cache belongs to one model.
+
     >>> model = Model.load("starter")
     >>> model.predict(["I was charged twice, please refund one"])[0].labels
     ('Refund Request', 'Billing Issue')
@@ -61,6 +65,7 @@ class Model:
     calibration: Calibration
     policy: Policy
     manifest: Manifest | None = None
+    cache: ReadingCache | None = None
 
     @property
     def id(self) -> str:
@@ -87,10 +92,7 @@ class Model:
             except InputError as error:
                 where = f"Text {place} of {len(texts)}: " if len(texts) > 1 else ""
                 raise InputError(f"{where}{error}", code=error.code) from error
-        words = [text.text for text in cleaned]
-        scores = self.scorer.score(words)
-        self._refuse_unhealthy(scores.probs)
-        reading = read_whole(words, scores, self.scorer, self.calibration, len(self.taxonomy))
+        reading = read_once([text.text for text in cleaned], self._read, self.cache)
         return Judged(reading.raw, reading.probs, _flags(cleaned, reading), reading.none)
 
     def predict(self, texts: Sequence[str], *, policy: Policy | None = None) -> list[Prediction]:
@@ -149,6 +151,11 @@ class Model:
         model.judge(["ok"])  # a trial run: what cannot score one word must not be served
         model._warn_if_otherwise(parts.manifest.golden)
         return model
+
+    def _read(self, texts: Sequence[str]) -> Reading:
+        scores = self.scorer.score(texts)
+        self._refuse_unhealthy(scores.probs)
+        return read_whole(texts, scores, self.scorer, self.calibration, len(self.taxonomy))
 
     def _golden(self) -> dict[str, list[float]]:
         """The probabilities of the golden texts; none where the model cannot score them."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
@@ -34,6 +35,26 @@ class Reading:
     long: BoolArray
     truncated: BoolArray
     unknown: FloatArray
+
+    def take(self, rows: Sequence[int]) -> Self:
+        """The given rows, in that order."""
+        chosen = np.asarray(rows, dtype=np.int64)
+        none = None if self.none is None else self.none[chosen]
+        raw, probs = self.raw[chosen], self.probs[chosen]
+        return type(self)(raw, probs, none, self.long[chosen], self.truncated[chosen], self.unknown[chosen])
+
+    @classmethod
+    def joined(cls, readings: Sequence[Self]) -> Self:
+        """Readings of the same model, at least one, behind each other."""
+        nones = [reading.none for reading in readings if reading.none is not None]
+        return cls(
+            np.concatenate([reading.raw for reading in readings]),
+            np.concatenate([reading.probs for reading in readings]),
+            np.concatenate(nones) if nones else None,
+            np.concatenate([reading.long for reading in readings]),
+            np.concatenate([reading.truncated for reading in readings]),
+            np.concatenate([reading.unknown for reading in readings]),
+        )
 
 
 def read_whole(texts: Sequence[str], scores: Scores, scorer: Scorer, calibration: Calibration, labels: int) -> Reading:
