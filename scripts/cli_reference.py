@@ -24,6 +24,10 @@ COMMANDS = (
     "export",
     "models",
     "card",
+    "serve",
+    "keys create",
+    "keys list",
+    "keys revoke",
 )
 
 
@@ -48,7 +52,7 @@ def page() -> str:
     os.environ["COLUMNS"] = "100"
     parts = ["# The command line", "Made by `make docs` from the help of each command.", block([])]
     for command in COMMANDS:
-        parts += [f"## tagdesk {command}", block([command])]
+        parts += [f"## tagdesk {command}", block(command.split())]
     return "\n\n".join(parts) + "\n"
 
 

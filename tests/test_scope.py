@@ -111,10 +111,10 @@ def test_the_cut_gets_the_most_tickets_right() -> None:
     assert cut_of([*right, 0, 0], [*right, 1, 1], [0.0] * 48 + [0.5, 0.5, 0.25, 0.75]) == 0.625
 
 
-def test_no_more_than_five_in_a_hundred_tickets_with_labels_are_refused() -> None:
-    targets, given = [1] * 100 + [0] * 5, [0] * 100 + [1] * 5  # all wrong, so that exactness does not mind
-    assert cut_of(targets, given, [0.75] * 5 + [0.0] * 95 + [0.5] * 5) == 0.25
-    assert cut_of(targets, given, [0.75] * 6 + [0.0] * 94 + [0.5] * 5) == np.inf
+def test_no_more_than_one_in_forty_tickets_with_labels_is_refused() -> None:
+    targets, given = [1] * 200 + [0] * 5, [0] * 200 + [1] * 5  # all wrong, so that exactness does not mind
+    assert cut_of(targets, given, [0.75] * 5 + [0.0] * 195 + [0.5] * 5) == 0.25
+    assert cut_of(targets, given, [0.75] * 6 + [0.0] * 194 + [0.5] * 5) == np.inf
 
 
 def test_tickets_that_get_no_label_anyway_have_none_to_lose() -> None:

@@ -12,7 +12,7 @@ from tagdesk.model import Model
 from tagdesk.scorers import Recipe
 from tagdesk.taxonomy import Label, Taxonomy
 from tagdesk.ticket import Ticket
-from tagdesk.train import Trained, data_fingerprint, support_taxonomy, taxonomy_of, train
+from tagdesk.train import Trained, data_fingerprint, model_around, support_taxonomy, taxonomy_of, train
 
 LINEAR = Recipe(kind="linear", max_features=500, folds=3)
 
@@ -41,6 +41,19 @@ def test_test_tickets_are_measured_and_change_nothing_of_the_model(tickets: list
     text = ["parcel late and card charged"]
     assert plain.model.judge(text).probs.tolist() == tested.model.judge(text).probs.tolist()
     assert plain.model.policy.id == tested.model.policy.id
+
+
+def test_a_model_around_a_fitted_scorer_is_the_one_that_training_makes(tickets: list[Ticket]) -> None:
+    validation = tiny.tickets(25, seed=7)
+    made = train(tickets, LINEAR, validation=validation)
+    again = model_around(made.model.scorer, tickets, validation, LINEAR, made.model.taxonomy)
+    assert again.report == made.report
+    assert again.model.policy.id == made.model.policy.id
+    assert again.model.manifest is not None
+    assert made.model.manifest is not None
+    assert again.model.manifest.origin == made.model.manifest.origin
+    with pytest.raises(InputError):
+        model_around(made.model.scorer, tickets, [Ticket("1", "no labels")], LINEAR, made.model.taxonomy)
 
 
 def test_thresholds_are_fitted_on_validation_tickets_where_there_are_some(tickets: list[Ticket]) -> None:

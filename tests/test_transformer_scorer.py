@@ -17,6 +17,7 @@ import torch
 from tagdesk.errors import ArtefactError
 from tagdesk.scorers import Recipe, open_scorer
 from tagdesk.scorers.transformer import TransformerScorer, fit
+from tagdesk.scorers.transformer.scorer import averaged
 from tiny_encoders import (
     EXAMPLES,
     POSITIONS,
@@ -177,3 +178,15 @@ def test_a_length_that_is_none_is_refused(length: object, saved: Path) -> None:
     change_json(saved / "scorer.json", vector_length=length)
     with pytest.raises(ArtefactError, match="vector_length"):
         TransformerScorer.open(saved)
+
+
+def test_the_mean_of_networks_has_the_mean_of_their_weights(scorer: TransformerScorer, saved: Path) -> None:
+    first, second = TransformerScorer.open(saved), TransformerScorer.open(saved)
+    with torch.no_grad():
+        for tensor in second.network.state_dict().values():
+            tensor.mul_(3)
+    before = {name: tensor.clone() for name, tensor in scorer.network.state_dict().items()}
+    mean = averaged([first, second])
+    for name, tensor in mean.network.state_dict().items():
+        torch.testing.assert_close(tensor, 2 * before[name])
+    assert averaged([TransformerScorer.open(saved)]).score(TEXTS).probs.tolist() == scorer.score(TEXTS).probs.tolist()

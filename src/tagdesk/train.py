@@ -104,19 +104,43 @@ def train(  # noqa: PLR0913 - three sets of tickets, what to make of them, and w
     tests = _labelled(test, "test")
     examples_from(tests, chosen)  # what is wrong with them is told before the training, not after it
     fitted = _fit(examples, held_out, chosen.names, recipe, units, checkpoint, progress)
+    trained = _trained(fitted, examples, chosen, recipe)
+    if not tests:
+        return trained
+    evidence = judge_tickets(trained.model, tests, progress=progress)
+    return _measured(trained.model, evidence, recipe)
+
+
+def model_around(
+    scorer: Scorer, tickets: Sequence[Ticket], validation: Sequence[Ticket], recipe: Recipe, taxonomy: Taxonomy
+) -> Trained:
+    """A model around a scorer that was fitted to `tickets`: calibrated, decided and measured on others.
+
+    The scorer has a column for each label of the taxonomy, and one more where it has learned "none of these".
+
+    Raises:
+        InputError: for tickets without labels, or labels outside the taxonomy.
+    """
+    examples = examples_from(_labelled(tickets, "training"), taxonomy)
+    held_out = examples_from(_labelled(validation, "validation"), taxonomy)
+    return _trained(_judged(scorer, held_out, taxonomy.names, recipe), examples, taxonomy, recipe)
+
+
+def _trained(fitted: _Fitted, examples: Examples, taxonomy: Taxonomy, recipe: Recipe) -> Trained:
     origin = {
         "recipe": recipe.to_dict(),
         "tickets": len(examples),
-        "data": data_fingerprint(examples, chosen),
+        "data": data_fingerprint(examples, taxonomy),
     }
-    manifest = Manifest(id="unsaved", kind=fitted.scorer.kind, taxonomy=chosen.fingerprint, files={}, origin=origin)
-    model = Model(chosen, fitted.scorer, fitted.calibration, fitted.policy, manifest)
-    evidence = fitted.held_out
-    if tests:
-        evidence = judge_tickets(model, tests, progress=progress)
+    manifest = Manifest(id="unsaved", kind=fitted.scorer.kind, taxonomy=taxonomy.fingerprint, files={}, origin=origin)
+    model = Model(taxonomy, fitted.scorer, fitted.calibration, fitted.policy, manifest)
+    return _measured(model, fitted.held_out, recipe)
+
+
+def _measured(model: Model, evidence: Evidence, recipe: Recipe) -> Trained:
     return Trained(
         model,
-        evidence.report(chosen.names, seed=recipe.seed),
+        evidence.report(model.taxonomy.names, seed=recipe.seed),
         evidence,
         ece_raw=float(np.mean(ece(evidence.targets, evidence.raw))),
         brier_raw=float(np.mean(brier(evidence.targets, evidence.raw))),
@@ -187,6 +211,11 @@ def _fit(  # noqa: PLR0913, PLR0917 - what to learn from, how, and whom to tell
         checkpoint=checkpoint,
         progress=progress,
     )
+    return _judged(scorer, validation, names, recipe)
+
+
+def _judged(scorer: Scorer, validation: Examples, names: Sequence[str], recipe: Recipe) -> _Fitted:
+    """The scorer with calibration and policy by tickets that it has not seen."""
     raw = scorer.score(validation.texts).probs
     calibration, thresholds = _judgement(validation.targets, raw, names, recipe)
     halves = stratified_folds(validation.texts, validation.targets, 2, recipe.seed)

@@ -19,8 +19,8 @@ from tagdesk.policy.thresholds import best, cuts_between, proven
 __all__ = ["FILE", "Objective", "Policy", "fit", "parse_objective"]
 
 FILE = "policy.json"
-REFUSED = 0.05  # share of the tickets with labels that may lose the labels they were given as out of scope
-SLACK = 0.003  # share of the tickets that may get other than exactly their labels so that fewer get needless ones
+REFUSED = 0.025  # share of the tickets with labels that may lose the labels they were given as out of scope
+SLACK = 0.01  # share of the tickets that may get other than exactly their labels so that fewer get needless ones
 FEWEST = 30  # tickets with labels from which the out-of-scope cut is found
 
 
