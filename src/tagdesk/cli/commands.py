@@ -71,6 +71,21 @@ _HOMES: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "models": ("models", ("tagdesk models", "tagdesk models --models elsewhere --json")),
     "card": ("models", ("tagdesk card starter", "tagdesk card models/0123456789ab > CARD.md")),
+    "serve": (
+        "service",
+        (
+            "tagdesk serve",
+            "tagdesk serve --host 0.0.0.0 --port 8000 --store postgresql://tagdesk:secret@db/tagdesk",
+        ),
+    ),
+    "keys": (
+        "service",
+        (
+            "tagdesk keys create helpdesk --scope predict --scope review",
+            "tagdesk keys list",
+            "tagdesk keys revoke helpdesk",
+        ),
+    ),
 }
 
 
@@ -89,7 +104,11 @@ def app_for(arguments: list[str]) -> typer.Typer:
         home, examples = _HOMES[name]
         command = import_module(f"tagdesk.cli.{home}").COMMANDS[name]
         # \b keeps the lines of a paragraph apart.
-        app.command(name=name, epilog="\n".join(("\b", "Examples:", *(f"  {line}" for line in examples))))(command)
+        epilog = "\n".join(("\b", "Examples:", *(f"  {line}" for line in examples)))
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name, epilog=epilog)
+        else:
+            app.command(name=name, epilog=epilog)(command)
     return app
 
 

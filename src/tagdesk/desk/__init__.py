@@ -1,0 +1,249 @@
+"""The one door of the running service: predict, remember, review, promote."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tagdesk.case import Case, sortable_id
+from tagdesk.desk.candidate import open_checked
+from tagdesk.desk.line import Line, Overloaded, TooLate
+from tagdesk.desk.logbook import Logbook
+from tagdesk.errors import InputError, Refused, UsageError
+from tagdesk.model import STARTER, Manifest, Model, ReadingCache, find_model, list_models, read_manifest
+from tagdesk.prediction import Prediction
+from tagdesk.redact import redact
+from tagdesk.review import Review
+from tagdesk.store import Decided, NotFound, Outcome, Promotion, Selection, Store
+
+__all__ = ["Desk", "Live", "Overloaded", "Settings", "TooLate", "Where"]
+
+LONGEST_FLUSH = 2.0  # seconds that a review waits for its case to reach the store
+LOG = logging.getLogger("tagdesk.desk")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How the desk works.
+
+    Attributes:
+        models: the folder of the models that may be promoted.
+        longest_wait: seconds that a ticket may expect to wait; beyond that it is refused at once.
+        keeps_text: whether cases keep the text, personal data removed; without it nothing can be learned from them.
+        cached: readings of texts that are kept in memory, by a digest.
+    """
+
+    models: Path = Path("models")
+    longest_wait: float = 1.0
+    keeps_text: bool = True
+    cached: int = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """The model that answers, and the number of the promotion that says so; 0: it was never promoted."""
+
+    model: Model
+    promotion: int
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Where a ticket comes from: whose it is, and its name and customer in the help desk."""
+
+    tenant: str
+    ticket: str | None = None
+    source: str | None = None
+    unit: str | None = None
+
+
+class Desk:
+    """Answers with the model that was promoted last, and remembers what was said and found.
+
+    Safe to use from several threads. Several processes with one store follow each other's promotions (`follow`).
+
+    Args:
+        store: where it remembers.
+        settings: how it works.
+        clock: the time, in UTC.
+
+    Raises:
+        ArtefactError: where the model that was promoted last cannot be opened.
+    """
+
+    def __init__(
+        self, store: Store, settings: Settings, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self.store = store
+        self.settings = settings
+        self.now = clock
+        self._swap = threading.Lock()
+        current = store.promotions.current()
+        name = current.model if current else STARTER
+        opened = Model.load(self._name(name), models=settings.models)
+        self._live = Live(self._ready(opened), current.number if current else 0)
+        self.logbook = Logbook(store, self._without_personal_data)
+        self.line: Line[Prediction] = Line(self._answer, longest_wait=settings.longest_wait)
+
+    @property
+    def live(self) -> Live:
+        """What answers now."""
+        return self._live
+
+    def ask(self, texts: Sequence[str], *, within: float) -> Future[list[Prediction]]:
+        """Predictions for texts that `check_text` accepts, all by one model; raises Overloaded.
+
+        The future fails with TooLate, or as `Model.predict` does; to cancel it is to need no answer any more.
+        """
+        return self.line.submit(texts, within=within)
+
+    def remember(self, predictions: Sequence[Prediction], places: Sequence[Where]) -> list[Case]:
+        """Log predictions and give the cases; they reach the store soon, their texts without personal data."""
+        now = self.now()
+        cases = [
+            Case(
+                sortable_id(now, secrets.token_bytes(10)),
+                where.tenant,
+                now,
+                prediction,
+                ticket=where.ticket,
+                source=where.source,
+                unit=where.unit,
+            )
+            for prediction, where in zip(predictions, places, strict=True)
+        ]
+        self.logbook.add(cases)
+        return cases
+
+    def review(self, reviews: Sequence[Review], *, tenant: str) -> list[Outcome]:
+        """Keep what people found; what this returns from is on the disk.
+
+        Raises:
+            UsageError: for a label that the taxonomy of the model that answers does not know.
+            StoreUnavailable: where nothing was kept.
+        """
+        known = set(self._live.model.taxonomy.names)
+        for review in reviews:
+            if not review.labels <= known:
+                raise UsageError(
+                    f"A review holds labels that the taxonomy does not know; known: {', '.join(sorted(known))}.",
+                    code="unknown_label",
+                )
+        if len(self.logbook):
+            self.logbook.flush(LONGEST_FLUSH)  # the case may have been answered a moment ago
+        kept = [replace(review, note=redact(review.note).text) for review in reviews]
+        return self.store.reviews.add(kept, tenant=tenant)
+
+    def models(self) -> list[Manifest]:
+        """What can be promoted: the starter, then the models of the folder, newest first."""
+        return [read_manifest(find_model(STARTER)), *list_models(self.settings.models)]
+
+    def promote(self, model: str, *, who: str, why: str, expected: int | None = None) -> Promotion:
+        """Let a model answer from now on, in this process at once and in others that share the store within seconds.
+
+        Raises:
+            ArtefactError: where the model is not there or not fit; what answers goes on.
+            Conflict: where somebody else promoted since `expected`.
+        """
+        with self._swap:
+            return self._promote(model, who, why, expected)
+
+    def rollback(self, *, who: str, why: str) -> Promotion:
+        """Let the model answer that did before; a second rollback goes one further back.
+
+        Raises:
+            NotFound: where nothing came before.
+            ArtefactError: where that model is gone or not fit.
+        """
+        with self._swap:
+            current, before = self.store.promotions.current(), self.store.promotions.before_current()
+            if current is None or before is None:
+                raise NotFound("Nothing was promoted before, so there is nothing to roll back to.")
+            opened = self._open(before.model, before.policy)
+            decided = Decided(who, self.now(), why)
+            promotion = self.store.promotions.rollback(decided, expected=current.number)
+            self._live = Live(opened, promotion.number)
+            return promotion
+
+    def follow(self) -> bool:
+        """Swap to what another process has promoted; whether there was anything to swap.
+
+        A model that cannot be opened here leaves the old one in place, and the next call tries again.
+        """
+        current = self.store.promotions.current()
+        if current is None or current.number == self._live.promotion:
+            return False
+        with self._swap:
+            if current.number <= self._live.promotion:
+                return False
+            if (current.model, current.policy) == (self._live.model.id, self._live.model.policy.id):
+                self._live = Live(self._live.model, current.number)
+                return False
+            self._live = Live(self._open(current.model, current.policy), current.number)
+            return True
+
+    def erase(self, which: Selection, *, who: str) -> int:
+        """Delete the cases of a customer, a ticket or an id, with all that derives from them; give how many."""
+        self.logbook.flush(LONGEST_FLUSH)
+        erased = self.store.erase(which, who=who, now=self.now())
+        if (cache := self._live.model.cache) is not None:
+            cache.clear()
+        return erased.cases
+
+    def close(self) -> None:
+        """Answer who waits, write what was answered, and end."""
+        self.line.close()
+        self.logbook.close()
+
+    def _promote(self, name: str, who: str, why: str, expected: int | None) -> Promotion:
+        live = self._live
+        opened = live.model if name in {live.model.id, _starter_if(live)} else self._open(name, None)
+        was_none = self.store.promotions.current() is None
+        if was_none and live.promotion == 0 and opened is not live.model:
+            # What answered before the first promotion is on record too, so that there is something to go back to.
+            first = Decided(who, self.now(), "answered before the first promotion")
+            self.store.promotions.promote(live.model.id, live.model.policy.id, first, expected=0)
+            expected = None if expected == 0 else expected
+        decided = Decided(who, self.now(), why)
+        promotion = self.store.promotions.promote(opened.id, opened.policy.id, decided, expected=expected)
+        self._live = Live(opened, promotion.number)
+        LOG.info("promoted", extra={"model": opened.id, "who": who})
+        return promotion
+
+    def _open(self, model: str, policy: str | None) -> Model:
+        opened = open_checked(self._name(model), self.settings.models)
+        if policy is not None and opened.policy.id != policy:
+            raise Refused(
+                f"Model {opened.id} holds another policy than the one that was promoted. Promote it again.",
+                code="policy_changed",
+            )
+        return self._ready(opened)
+
+    def _ready(self, model: Model) -> Model:
+        return replace(model, cache=ReadingCache(self.settings.cached)) if self.settings.cached else model
+
+    def _name(self, model: str) -> str:
+        """`starter` for the id of the model that ships, since it lies in no folder of models."""
+        if model == STARTER or model == read_manifest(find_model(STARTER)).id:
+            return STARTER
+        if not model.isalnum() or not model.isascii():
+            raise InputError("A model is named by its id: letters and digits.", code="no_model")
+        return model
+
+    def _without_personal_data(self, case: Case) -> Case:
+        text = redact(case.prediction.text).text if self.settings.keeps_text else ""
+        return replace(case, prediction=replace(case.prediction, text=text))
+
+    def _answer(self, texts: Sequence[str]) -> list[Prediction]:
+        return self._live.model.predict(texts)
+
+
+def _starter_if(live: Live) -> str | None:
+    """`starter`, where that is what answers."""
+    return STARTER if live.model.id == read_manifest(find_model(STARTER)).id else None
