@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format notebooks data-report starter bench bench-seed bench-int8 bench-judgement bench-audit bench-leaks bench-generated bench-encoders bench-messages docs clean
+.PHONY: help demo test check format notebooks data-report starter bench bench-seed bench-int8 bench-judgement bench-audit bench-leaks bench-generated bench-encoders bench-neighbours bench-messages docs clean
 
 help:  ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 18
@@ -38,7 +38,7 @@ starter: $(VENV)/dev  ## Build the shipped model anew from data/tickets
 	$(BIN)/python scripts/gte_small.py
 	HF_HUB_OFFLINE=1 $(BIN)/python scripts/starter.py
 
-bench: bench-seed bench-int8 bench-judgement bench-audit bench-leaks bench-generated bench-messages  ## All measurements; DATA=folder names the public data
+bench: bench-seed bench-int8 bench-judgement bench-audit bench-leaks bench-generated bench-neighbours bench-messages  ## All measurements; DATA=folder names the public data
 
 bench-seed: $(VENV)/dev  ## Train each recipe on the public reference tickets
 	$(BIN)/python benchmarks/seed.py --data $(DATA)
@@ -64,6 +64,9 @@ bench-generated: $(VENV)/dev  ## Ask whether composed tickets help to judge trad
 bench-encoders: $(VENV)/dev  ## Compare encoders on trades held out whole; hours
 	$(BIN)/python scripts/gte_small.py
 	PYTHONPATH=scripts $(BIN)/python benchmarks/encoders.py
+
+bench-neighbours: $(VENV)/dev  ## Ask whether scores depend on the tickets beside
+	$(BIN)/python benchmarks/neighbours.py
 
 bench-messages: $(VENV)/dev  ## Score the shipped model on public messages it has never seen
 	$(BIN)/python benchmarks/messages.py --data $(DATA)

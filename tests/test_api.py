@@ -232,7 +232,16 @@ def test_methods_that_a_route_does_not_have_are_refused_with_those_it_has(client
         assert answer.headers["allow"] == "POST"
 
 
-def test_naughty_strings_never_hurt(client: TestClient) -> None:  # T36
+def test_naughty_strings_never_hurt(saved: Path, models: dict[str, Model], tmp_path: Path) -> None:  # T36
+    with Store.open(tmp_path / "tagdesk.db") as store:
+        desk = Desk(store, Settings(models=saved))
+        desk.promote(models["onnx"].id, who="ada", why="it is quick")
+        with TestClient(create_app(desk, ApiSettings(within=60)), raise_server_exceptions=False) as client:
+            _send_naughty_strings(client)
+        desk.close()
+
+
+def _send_naughty_strings(client: TestClient) -> None:
     for start in range(0, len(NAUGHTY_STRINGS), 200):
         tickets = [{"text": text} for text in NAUGHTY_STRINGS[start : start + 200]]
         answer = client.post(

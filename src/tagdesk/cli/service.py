@@ -30,7 +30,7 @@ def serve(
     host: Annotated[
         str, typer.Option(envvar="TAGDESK_HOST", help="Others than this machine's need keys.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(envvar="TAGDESK_PORT", min=0, max=65535)] = 8000,
+    port: Annotated[int, typer.Option(envvar="TAGDESK_PORT", help="0: any that is free.", min=0, max=65535)] = 8000,
     models: Annotated[Path, typer.Option(envvar="TAGDESK_MODELS", help="The folder of models to promote.")] = Path(
         "models"
     ),
