@@ -10,6 +10,7 @@ from onnx import numpy_helper
 
 import tiny
 from tagdesk.errors import ArtefactError
+from tagdesk.model import Model
 from tagdesk.scorers.base import sigmoid
 from tagdesk.scorers.onnx import OnnxScorer, read_max_tokens, write_settings
 
@@ -30,6 +31,15 @@ def test_a_saved_scorer_is_opened_alike(tmp_path: Path) -> None:
     texts = tiny.examples(20).texts
     assert np.array_equal(OnnxScorer.open(tmp_path / "saved").score(texts).probs, scorer.score(texts).probs)
     assert {path.name for path in (tmp_path / "saved").iterdir()} == {"model.onnx", "tokenizer.json", "scorer.json"}
+
+
+def test_scores_do_not_depend_on_the_texts_beside() -> None:
+    scorer = Model.load("starter").scorer
+    texts = ["ok", "Where is my parcel?", "I was charged twice, please refund one. " * 12, "the app crashes " * 4]
+    alone = np.concatenate([scorer.score([text]).probs for text in texts])
+    for order in ([0, 1, 2, 3], [3, 1, 0, 2], [2, 2, 2, 1, 0, 3]):
+        together = scorer.score([texts[place] for place in order]).probs
+        assert np.allclose(together, alone[order], atol=1e-5)
 
 
 def test_no_texts_give_no_rows_and_all_labels(tmp_path: Path) -> None:
