@@ -136,6 +136,11 @@ def test_answer_is_kept_with_the_cases_it_tells_of(store):
     assert store.answers.claim(answer().request, now=NOW) == {"label": "Billing"}
 
 
+def test_answer_that_tells_of_no_case_is_kept_too(store):
+    store.cases.add([], answer=answer(error="empty_text"))
+    assert store.answers.claim(answer().request, now=NOW) == {"error": "empty_text"}
+
+
 def test_of_two_who_answer_one_request_the_first_logs_its_cases(store):
     store.cases.add([case("c1")], answer=answer(n=1))
     with pytest.raises(Conflict, match="has been answered"):

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Row, Select, insert, select, tuple_
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, Row, Select, select, tuple_
 
 from tagdesk.case import Case
 from tagdesk.prediction import Decision, Prediction
@@ -43,10 +42,8 @@ class Cases:
             return
         with self._database.write() as connection:
             number = None if answer is None else write_answer(self._database, connection, answer)
-            known = {case.id for case in find(connection, list(rows), None) if case and _to_row(case) == rows[case.id]}
-            missing = [{**row, "answer": number} for id_, row in rows.items() if id_ not in known]
-            if missing:
-                _insert(connection, missing)
+            if rows:
+                self._insert(connection, rows, number)
 
     def get(self, ids: Sequence[str], *, tenant: str | None) -> list[Case | None]:
         """The cases of these ids, in their order; None for one that is not the tenant's. None stands for any tenant."""
@@ -79,6 +76,11 @@ class Cases:
         while page := self.page(which, after=after, limit=MOST_ROWS):
             yield from page
             after = page[-1].time, page[-1].id
+
+    def _insert(self, connection: Connection, rows: Mapping[str, dict[str, Any]], answer: int | None) -> None:
+        new = [{**row, "answer": answer} for row in rows.values()]
+        if connection.execute(self._database.insert_new(cases), new).rowcount < len(rows):
+            _compare(rows, find(connection, list(rows), None))
 
 
 def find(connection: Connection, ids: Sequence[str], tenant: str | None) -> list[Case | None]:
@@ -149,8 +151,7 @@ def _finite(score: float) -> float:
     return float(score)
 
 
-def _insert(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
-    try:
-        connection.execute(insert(cases), rows)
-    except IntegrityError as error:
-        raise Conflict("A case id stands for another case already. Give the case a new id.") from error
+def _compare(rows: Mapping[str, dict[str, Any]], there: Sequence[Case | None]) -> None:
+    """Raise Conflict unless what is there is what was to be logged."""
+    if any(case is None or _to_row(case) != row for case, row in zip(there, rows.values(), strict=True)):
+        raise Conflict("A case id stands for another case already. Give the case a new id.")
