@@ -21,9 +21,9 @@ from autointent.configs import LoggingConfig, SentenceTransformerEmbeddingConfig
 from peers.contract import Examples, Scored, Settings
 
 NAMES = "names.json"
-# Examples of a label where texts may carry several: it refuses to learn where the fifth that it holds back lacks a label,
-# and texts without any.
-FEWEST = 8
+# Where texts may carry several labels it refuses those without any, and all where the fifth that it holds back lacks a
+# label; so rarer ones are left out.
+FEWEST = 8  # examples
 # It keeps embeddings on the disk; those of an earlier process would make this one look fast.
 KEPT = tempfile.TemporaryDirectory()
 os.environ["XDG_CACHE_HOME"] = KEPT.name
@@ -58,7 +58,7 @@ class AutoIntent:
 
 
 def fit(examples: Examples, settings: Settings, seed: int) -> AutoIntent:
-    """Search on four fifths of the examples, then learn from all of them; rare labels, and texts with no other, are left out."""
+    """Search on four fifths of the examples, then learn from all of them."""
     counts = Counter(name for labels in examples.labels for name in labels)
     names = sorted(name for name, count in counts.items() if count >= FEWEST or not examples.is_multi)
     targets = (examples.targets(names) if examples.is_multi else examples.classes(names)).tolist()
