@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format notebooks data-report starter bench bench-seed bench-int8 bench-judgement bench-audit bench-leaks bench-generated bench-encoders bench-neighbours bench-messages docs clean
+.PHONY: help demo test check format notebooks data-report starter bench bench-seed bench-int8 bench-judgement bench-audit bench-leaks bench-generated bench-encoders bench-neighbours bench-peers bench-messages docs clean
 
 help:  ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 18
@@ -67,6 +67,10 @@ bench-encoders: $(VENV)/dev  ## Compare encoders on trades held out whole; hours
 
 bench-neighbours: $(VENV)/dev  ## Ask whether scores depend on the tickets beside
 	$(BIN)/python benchmarks/neighbours.py
+
+bench-peers: $(VENV)/dev  ## Compare with other classifiers, each in an environment of its own; hours
+	$(BIN)/python scripts/gte_small.py
+	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/peers.py --data $(DATA)
 
 bench-messages: $(VENV)/dev  ## Score the shipped model on public messages it has never seen
 	$(BIN)/python benchmarks/messages.py --data $(DATA)

@@ -72,7 +72,7 @@ def lines(result: Result) -> list[str]:
         shown += ["", *table(list(result["processes"].values()), PROCESSES), ""]
         shown += [described(row) for row in result["processes"].values()]
     if result["quality"]:
-        rows = sorted(result["quality"].values(), key=lambda row: row["task"])
+        rows = sorted(result["quality"].values(), key=lambda row: (row["task"], -row["f1_macro"]))
         shown += ["", "Medians over seeds, macro F1 over all labels of the task.", "", *table(rows, QUALITY)]
     return shown
 

@@ -51,8 +51,11 @@ class AutoIntent:
         return [place == prediction for place in range(len(self.names))]
 
     def save(self, folder: Path) -> None:
-        """Write the pipeline and the names."""
+        """Write the pipeline, so that it reads every text anew, and the names."""
         self.pipeline.dump(folder)
+        for file in folder.rglob("*.json"):  # what `load` takes instead does not reach all parts
+            text = file.read_text(encoding="utf-8")
+            file.write_text(text.replace('"use_cache": true', '"use_cache": false'), encoding="utf-8")
         facts = {"names": self.names, "is_multi": self.is_multi}
         (folder / NAMES).write_text(json.dumps(facts), encoding="utf-8")
 
@@ -69,18 +72,13 @@ def fit(examples: Examples, settings: Settings, seed: int) -> AutoIntent:
     ]
     intents = [{"id": place, "name": name} for place, name in enumerate(names)]
     pipeline = Pipeline.from_preset("classic-light", seed=seed + 1)  # it takes no 0
-    pipeline.set_config(embedder(settings, keeps=True))
+    pipeline.set_config(SentenceTransformerEmbeddingConfig(model_name=settings["encoder"], device="cpu"))
     pipeline.set_config(LoggingConfig(project_dir=KEPT.name))
     pipeline.fit(Dataset.from_dict({"train": samples, "intents": intents}), refit_after=True)
     return AutoIntent(names, examples.is_multi, pipeline)
 
 
-def load(folder: Path, settings: Settings) -> AutoIntent:
-    """Open what `save` wrote; it reads every text anew."""
+def load(folder: Path, _settings: Settings) -> AutoIntent:
+    """Open what `save` wrote."""
     facts = json.loads((folder / NAMES).read_text(encoding="utf-8"))
-    return AutoIntent(pipeline=Pipeline.load(folder, embedder_config=embedder(settings, keeps=False)), **facts)
-
-
-def embedder(settings: Settings, *, keeps: bool) -> SentenceTransformerEmbeddingConfig:
-    """The encoder, with or without a memory for texts that it has read."""
-    return SentenceTransformerEmbeddingConfig(model_name=settings["encoder"], device="cpu", use_cache=keeps)
+    return AutoIntent(pipeline=Pipeline.load(folder), **facts)
