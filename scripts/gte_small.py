@@ -32,7 +32,7 @@ SHA256 = {
 }
 LINEAR = 6  # in each layer
 # As sentence-transformers says it: the mean of the token vectors, brought to length 1.
-MODULES = ["Transformer", "Pooling", "Normalize"]
+MODULES = {"Transformer": "", "Pooling": "1_Pooling", "Normalize": "2_Normalize"}  # each with its folder
 _LINEAR = re.compile(
     r"(?:^|/)encoder/layer\.(\d+)/"
     r"(attention/self/(?:query|key|value)|attention/output/dense|intermediate/dense|output/dense)/"
@@ -87,7 +87,10 @@ def convert(source: Path, made: Path) -> None:
     save_file(weights(onnx.load(source / "onnx" / "model.onnx")), made / "model.safetensors", metadata={"format": "pt"})
     for file in ("tokenizer.json", "config.json"):
         shutil.copyfile(source / file, made / file)
-    modules = [{"idx": place, "type": f"sentence_transformers.models.{kind}"} for place, kind in enumerate(MODULES)]
+    modules = [
+        {"idx": place, "name": str(place), "path": path, "type": f"sentence_transformers.models.{kind}"}
+        for place, (kind, path) in enumerate(MODULES.items())
+    ]
     (made / "modules.json").write_text(json.dumps(modules), encoding="utf-8")
     (made / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode_mean_tokens": True}), encoding="utf-8")
 
