@@ -43,6 +43,19 @@ def test_each_row_gets_what_the_model_says_of_it_in_order(models: dict[str, Mode
         )
 
 
+@pytest.mark.parametrize("name", ["out.csv", "out.jsonl", "out.parquet"])
+def test_scores_can_be_left_out_and_a_column_of_the_source_that_is_named_like_one_stays(
+    models: dict[str, Model], tmp_path: Path, name: str
+) -> None:
+    column = f"score: {tiny.LABELS[0]}"
+    found = source(tmp_path, [{"text": "card charged", column: "mine"}])
+    classify(models["linear"], found, tmp_path / name, scores=False)
+    with File(tmp_path / name).open() as rows:
+        [row] = rows
+    assert list(row.raw) == ["text", column, "predicted_labels", "decision", "flags", "model"]
+    assert row.raw[column] == "mine"
+
+
 def test_columns_are_kept_in_their_order_before_the_new_ones(models: dict[str, Model], tmp_path: Path) -> None:
     path, out = tmp_path / "in.csv", tmp_path / "out.csv"
     path.write_text("country,text,labels,n\nDE,card charged,Mine,007\n", encoding="utf-8")

@@ -68,6 +68,20 @@ def test_many_who_take_at_once_get_a_job_each(store, url):
     assert sorted(taken) == [f"j{n}" for n in range(6)]
 
 
+def test_job_whose_files_lie_elsewhere_is_left_to_others(store):
+    store.jobs.add(job("j1", 0))
+    store.jobs.add(job("j2", 1))
+    assert store.jobs.take(now=NOW, is_here=lambda id_: id_ == "j2").id == "j2"
+    assert store.jobs.take(now=NOW, is_here=lambda id_: id_ == "j2") is None
+    assert store.jobs.get("j1", tenant="shop").state is State.QUEUED
+
+
+def test_jobs_are_found_by_their_ids_whoever_they_belong_to(store):
+    store.jobs.add(job("j1"))
+    store.jobs.add(job("j2", tenant="bank"))
+    assert [found and found.tenant for found in store.jobs.of(["j2", "none", "j1"])] == ["bank", None, "shop"]
+
+
 def test_progress_is_written_down(store):
     store.jobs.add(job())
     taken = store.jobs.take(now=NOW)

@@ -9,9 +9,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import BigInteger, Text
 
 import tagdesk.store
-from tagdesk.errors import ArtefactError
+from tagdesk.errors import ArtefactError, UsageError
 from tagdesk.store import Selection, Store
-from tagdesk.store.migrate import HEAD, version_of
+from tagdesk.store.migrate import HEAD, VERSIONS, upgrade, version_of
 from tagdesk.store.tables import VERSION_TABLE, Json, Time, metadata
 from test_store_fixtures import case
 
@@ -38,7 +38,9 @@ def test_migrations_make_the_tables_that_the_store_expects(new):
 def test_newest_migration_is_the_one_that_stores_are_held_against():
     config = Config()
     config.set_main_option("script_location", str(Path(tagdesk.store.__file__).with_name("migrations")))
-    assert ScriptDirectory.from_config(config).get_current_head() == HEAD
+    scripts = ScriptDirectory.from_config(config)
+    assert scripts.get_current_head() == HEAD
+    assert tuple(sorted(script.revision for script in scripts.walk_revisions())) == VERSIONS
 
 
 def test_store_of_a_newer_tagdesk_is_refused_and_left_as_it_is(new):
@@ -61,6 +63,33 @@ def test_many_who_open_a_new_store_at_once_find_it_whole(new):
         list(pool.map(use, range(6)))
     with Store.open(new) as store:
         assert len(store.cases.page(Selection("shop"))) == 6
+
+
+def test_store_of_an_older_tagdesk_is_brought_up_and_keeps_what_it_holds(new):
+    database = tagdesk.store._database(new, 5.0)
+    with database._migrating() as connection:
+        upgrade(connection, to="0001")
+    database.close()
+    assert Store.inspect(new).state == "older"
+    with Store.open(new, make=False) as store:
+        store.cases.add([case()])
+        assert store.models.all() == []
+    assert Store.inspect(new).state == "current"
+
+
+def test_what_is_no_store_is_not_opened_as_one(new, tmp_path):
+    for look in (lambda: Store.open(new, make=False), lambda: Store.inspect(new)):
+        with pytest.raises(UsageError, match="there is no store") as error:
+            look()
+        assert error.value.code == "no_store"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_newer_store_is_inspected_and_said_to_be_newer(new):
+    with Store.open(new) as store, store._database.write() as connection:
+        connection.exec_driver_sql("UPDATE tagdesk_version SET version_num = '9999'")
+    found = Store.inspect(new)
+    assert (found.state, found.is_sound, found.version, found.expected) == ("newer", False, "9999", HEAD)
 
 
 def test_migration_that_fails_leaves_nothing(new, monkeypatch):

@@ -68,6 +68,8 @@ def create_app(desk: Desk, settings: ApiSettings | None = None) -> FastAPI:
         description="Gives customer-support tickets the categories that they deserve, with calibrated probabilities.",
         lifespan=lifespan,
         redirect_slashes=False,
+        docs_url=None,  # their pages load scripts from elsewhere
+        redoc_url=None,
     )
     app.state.desk = desk
     app.state.within = chosen.within
@@ -96,7 +98,8 @@ def _add_signs_of_life(app: FastAPI) -> None:
     async def readyz(request: Request) -> dict[str, object]:
         """Whether it can label a ticket, and what answers."""
         desk: Desk = request.app.state.desk
-        prediction = (await asyncio.wrap_future(desk.ask([SMOKE], within=request.app.state.within)))[0]
+        (answer,) = await asyncio.wrap_future(desk.ask([SMOKE], within=request.app.state.within))
+        prediction = answer.prediction
         if not prediction.scores:
             raise Problem(503, "not_ready", "The model gives no scores.", {"Retry-After": "5"})
         return {"status": "ready", "model": prediction.model, "policy": prediction.policy}

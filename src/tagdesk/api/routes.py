@@ -18,7 +18,7 @@ from tagdesk.api import shapes
 from tagdesk.api.access import NOBODY, Caller, Doorkeeper, Permission
 from tagdesk.api.problems import Problem, problem_of
 from tagdesk.api.strict_json import loads
-from tagdesk.desk import Desk, Where
+from tagdesk.desk import Answer, Desk, Where
 from tagdesk.errors import InputError
 from tagdesk.policy import Policy
 from tagdesk.prediction import Prediction
@@ -236,16 +236,16 @@ async def _answers(
     answers: dict[int, shapes.PredictionOut] = {}
     if good:
         future = desk.ask([tickets[place].text for place in good], within=request.app.state.within)
-        predictions = await _unless_gone(asyncio.wrap_future(future), request)
+        given = await _unless_gone(asyncio.wrap_future(future), request)
+        predictions = [answer.prediction for answer in given]
         places = [
             Where(caller.tenant, ticket=tickets[place].ticket, source=None, unit=tickets[place].customer)
             for place in good
         ]
         request.app.state.metrics.count(predictions)
         cases = desk.remember(predictions, places)
-        taxonomy_id = desk.live.model.taxonomy.fingerprint
-        for place, prediction, one in zip(good, predictions, cases, strict=True):
-            answers[place] = _prediction_out(one.id, prediction, taxonomy_id, request.state.request_id)
+        for place, answer, one in zip(good, given, cases, strict=True):
+            answers[place] = _prediction_out(one.id, answer, request.state.request_id)
     return [errors[place] if place in errors else answers[place] for place in range(len(tickets))]
 
 
@@ -282,7 +282,8 @@ def _faults(texts: Sequence[str]) -> list[InputError | None]:
     return found
 
 
-def _prediction_out(case_id: str, prediction: Prediction, taxonomy_id: str, request_id: str) -> shapes.PredictionOut:
+def _prediction_out(case_id: str, answer: Answer, request_id: str) -> shapes.PredictionOut:
+    prediction = answer.prediction
     return shapes.PredictionOut(
         id=case_id,
         labels=list(prediction.labels),
@@ -294,7 +295,7 @@ def _prediction_out(case_id: str, prediction: Prediction, taxonomy_id: str, requ
         flags=list(prediction.flags),
         model=prediction.model,
         policy=prediction.policy,
-        taxonomy=taxonomy_id,
+        taxonomy=answer.taxonomy,
         request_id=request_id,
     )
 

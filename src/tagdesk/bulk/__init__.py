@@ -85,6 +85,7 @@ def classify(  # noqa: PLR0913 - what is labelled, where to, by whom, and who wa
     out: str | os.PathLike[str],
     *,
     policy: Policy | None = None,
+    scores: bool = True,
     force: bool = False,
     engine: Engine | None = None,
     progress: Progress = silent,
@@ -105,6 +106,7 @@ def classify(  # noqa: PLR0913 - what is labelled, where to, by whom, and who wa
         source: a file, or a folder of Parquet files.
         out: a file; or a folder, which is there or whose name ends in a slash, for one Parquet file per part.
         policy: replaces the model's own.
+        scores: whether the result has the columns of probabilities.
         force: overwrite what is there.
         engine: who labels the parts of a source that has more than one; this process unless told otherwise.
         progress: told how many rows are done, and of about how many.
@@ -117,7 +119,7 @@ def classify(  # noqa: PLR0913 - what is labelled, where to, by whom, and who wa
     """
     target = Target.of(out)
     before = source.fingerprints()
-    job, ahead = plan(model, source, target.format, policy)
+    job, ahead = plan(model, source, target.format, policy, scores=scores)
     place = target.refuse(source.path, force=force)
     if len(ahead) == 1 and not target.is_folder:
         done = label(model, job, ahead[0], progress)
@@ -152,6 +154,7 @@ def _key(model: Model, job: Job, source: File, target: Target) -> dict[str, Any]
         "model": model.id if model.manifest else secrets.token_hex(),  # nothing tells unsaved ones apart
         "policy": job.policy.id,
         "format": [target.format, target.is_folder],
+        "choice of columns": list(job.sheet.fields),
         "version of tagdesk": [version("tagdesk"), job.part_rows, PART_SIZE, AT_ONCE],
     }
 

@@ -27,6 +27,7 @@ class Job:
         policy: what decides.
         known: the columns of the source.
         kept: those that the result has.
+        added: the columns that say what the model says.
         sheet: the columns of the result in its format.
         part_rows: how many rows a part has.
     """
@@ -35,6 +36,7 @@ class Job:
     policy: Policy
     known: tuple[str, ...]
     kept: tuple[str, ...]
+    added: tuple[str, ...]
     sheet: Sheet
     part_rows: int
 
@@ -44,21 +46,24 @@ def plan(
     source: File,
     format: str,  # noqa: A002 - the word that users know
     policy: Policy | None,
+    *,
+    scores: bool = True,
 ) -> tuple[Job, list[Part]]:
-    """The job, and the first two parts of the source, or all where it has fewer.
+    """The job, and the first two parts of the source, or all where it has fewer; the result has `scores` or not.
 
     Raises UsageError where a column of the source has a name of ours and is not from an earlier result.
     """
-    scores = [SCORE + name for name in model.taxonomy.names]
-    scores += [SCOPE] if model.knows_scope else []
-    added = {LABELS: list, DECISION: str, FLAGS: list, MODEL: str} | dict.fromkeys(scores, float)
+    numbers = [SCORE + name for name in model.taxonomy.names] if scores else []
+    numbers += [SCOPE] if scores and model.knows_scope else []
+    added = {LABELS: list, DECISION: str, FLAGS: list, MODEL: str} | dict.fromkeys(numbers, float)
     with source.open() as reader:
         kept = _kept(reader.fields, added, source.path)
         ahead = list(islice(parts_of(reader, parts.PART_ROWS), 2))
         types = {field: reader.types[field] for field in kept if field in reader.types} | added
         first = [plain(row, kept) for row in ahead[0].rows if isinstance(row, Accepted)]
         sheet = Sheet.of(format, (*kept, *added), types, first)
-        return Job(model.id, policy or model.policy, reader.fields, tuple(kept), sheet, parts.PART_ROWS), ahead
+        columns = reader.fields, tuple(kept), tuple(added)
+        return Job(model.id, policy or model.policy, *columns, sheet, parts.PART_ROWS), ahead
 
 
 def plain(row: Accepted, fields: Sequence[str]) -> dict[str, object]:

@@ -23,7 +23,7 @@ def label(model: Model, job: Job, part: Part, progress: Progress = silent) -> Do
         batch = accepted[start : start + AT_ONCE]
         predictions = model.predict([row.ticket.text for row in batch], policy=job.policy)
         for row, prediction in zip(batch, predictions, strict=True):
-            cells = _cells(row, prediction)
+            cells = {name: cell for name, cell in _cells(row, prediction).items() if name in job.added}
             rows.append(plain(row, job.kept) | cells)
             left_out |= row.raw.keys() - job.known
             without_label += not prediction.labels

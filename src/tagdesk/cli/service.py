@@ -48,7 +48,7 @@ def serve(
         bool, typer.Option(envvar="TAGDESK_KEEP_TEXT", help="Keep texts, personal data removed, to learn from them.")
     ] = True,
 ) -> None:
-    """Answer over HTTP: predictions, reviews, promotions. The interface is described at /docs."""
+    """Answer over HTTP: predictions, reviews, promotions. /openapi.json describes it."""
     from tagdesk.api import ApiSettings  # noqa: PLC0415 - the other commands do without it
     from tagdesk.api.server import run  # noqa: PLC0415 - the same
     from tagdesk.desk import Desk, Settings  # noqa: PLC0415 - the same

@@ -22,7 +22,7 @@ from tagdesk.redact import redact
 from tagdesk.review import Review
 from tagdesk.store import Decided, NotFound, Outcome, Promotion, Selection, Store
 
-__all__ = ["Desk", "Live", "Overloaded", "Settings", "TooLate", "Where"]
+__all__ = ["Answer", "Desk", "Live", "Overloaded", "Settings", "TooLate", "Where"]
 
 LONGEST_FLUSH = 2.0  # seconds that a review waits for its case to reach the store
 LOG = logging.getLogger("tagdesk.desk")
@@ -51,6 +51,14 @@ class Live:
 
     model: Model
     promotion: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A prediction, and the fingerprint of the taxonomy whose labels it chose from."""
+
+    prediction: Prediction
+    taxonomy: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +97,15 @@ class Desk:
         opened = Model.load(self._name(name), models=settings.models)
         self._live = Live(self._ready(opened), current.number if current else 0)
         self.logbook = Logbook(store, self._without_personal_data)
-        self.line: Line[Prediction] = Line(self._answer, longest_wait=settings.longest_wait)
+        self.line: Line[Answer] = Line(self._answer, longest_wait=settings.longest_wait)
 
     @property
     def live(self) -> Live:
         """What answers now."""
         return self._live
 
-    def ask(self, texts: Sequence[str], *, within: float) -> Future[list[Prediction]]:
-        """Predictions for texts that `check_text` accepts, all by one model; raises Overloaded.
+    def ask(self, texts: Sequence[str], *, within: float) -> Future[list[Answer]]:
+        """Answers for texts that `check_text` accepts, all by one model; raises Overloaded.
 
         The future fails with TooLate, or as `Model.predict` does; to cancel it is to need no answer any more.
         """
@@ -240,8 +248,9 @@ class Desk:
         text = redact(case.prediction.text).text if self.settings.keeps_text else ""
         return replace(case, prediction=replace(case.prediction, text=text))
 
-    def _answer(self, texts: Sequence[str]) -> list[Prediction]:
-        return self._live.model.predict(texts)
+    def _answer(self, texts: Sequence[str]) -> list[Answer]:
+        model = self._live.model  # read once: it may be swapped meanwhile
+        return [Answer(prediction, model.taxonomy.fingerprint) for prediction in model.predict(texts)]
 
 
 def _starter_if(live: Live) -> str | None:

@@ -21,11 +21,13 @@ from tagdesk.store.cases import Cases, Cursor
 from tagdesk.store.counts import DayCount, day_counts
 from tagdesk.store.database import Database
 from tagdesk.store.erasure import Erasure, Reach, erase, erasures_of, retain
-from tagdesk.store.errors import Conflict, NotFound, StoreBusy, StoreUnavailable
+from tagdesk.store.errors import Conflict, NotFound, StoreBusy, StoreUnavailable, no_store
 from tagdesk.store.experiments import Experiments, ExperimentVersion
 from tagdesk.store.export import EVERYTHING, export, write_export
+from tagdesk.store.inspection import Inspection, inspect
 from tagdesk.store.jobs import Job, Jobs, State
 from tagdesk.store.keys import Key, Keys
+from tagdesk.store.models import FoundModel, FoundModels
 from tagdesk.store.postgres import Postgres
 from tagdesk.store.promotions import Decided, Kind, Promotion, Promotions
 from tagdesk.store.reviews import Outcome, Reviewed, Reviews
@@ -41,6 +43,8 @@ __all__ = [
     "Decided",
     "Erasure",
     "ExperimentVersion",
+    "FoundModel",
+    "Inspection",
     "Job",
     "Key",
     "Kind",
@@ -84,27 +88,46 @@ class Store:
         self.keys = Keys(database)
         self.answers = Answers(database)
         self.jobs = Jobs(database)
+        self.models = FoundModels(database)
 
     @classmethod
-    def open(cls, url: str | Path | None = None, *, patience: float = PATIENCE) -> Self:
+    def open(cls, url: str | Path | None = None, *, patience: float = PATIENCE, make: bool = True) -> Self:
         """Open a store, make it where there is none, and bring an older one up to this version.
 
         Args:
             url: a file, or postgresql://user:password@host/database; without one `tagdesk.db` here.
             patience: how long to wait for others to let go, in seconds.
+            make: whether to make it where there is none.
 
         Raises:
-            UsageError: where the place makes no sense or cannot be written.
+            UsageError: where the place makes no sense or cannot be written; where there is none to open (`no_store`).
             ArtefactError: where a newer tagdesk has written it (`newer_store`), or another program (`not_a_store`).
             MissingExtra: where PostgreSQL is asked for and its driver is not installed.
         """
-        store = cls(_database(url, patience))
+        store = cls(_database(url, patience, make=make))
         try:
+            if not make:
+                store._database.refuse_nothing()
             store._database.migrate()
         except BaseException:
             store.close()
             raise
         return store
+
+    @classmethod
+    def inspect(cls, url: str | Path | None = None, *, patience: float = PATIENCE) -> Inspection:
+        """What state a store is in, without bringing it up to this version; raises as `open` with `make=False`."""
+        database = _database(url, patience, make=False)
+        try:
+            database.refuse_nothing()
+            return inspect(database)
+        finally:
+            database.close()
+
+    @property
+    def file(self) -> Path | None:
+        """The file that holds it; None on a server."""
+        return self._database.file
 
     def close(self) -> None:
         """Give all connections back."""
@@ -156,12 +179,14 @@ class Store:
         self.close()
 
 
-def _database(url: str | Path | None, patience: float) -> Database:
+def _database(url: str | Path | None, patience: float, *, make: bool = True) -> Database:
     place = FILE if url is None else str(url)
     scheme, is_url, _ = place.partition("://")
     if not is_url:
         if not place:
             raise UsageError("The store's place is empty; expected a file, or postgresql://...", code="bad_url")
+        if not make and not Path(place).exists():
+            raise no_store(place)
         return Sqlite(Path(place), patience)
     if scheme not in {"postgresql", "postgres"}:
         raise UsageError(

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from tagdesk.errors import TagdeskError
-from tagdesk.store.errors import StoreBusy
+from tagdesk.store.errors import StoreBusy, no_store
 from tagdesk.store.migrate import HEAD, migrate, version_of
 
 
@@ -24,6 +24,9 @@ class Database(ABC):
     Where a transaction cannot be had, or not be committed, `read` and `write` raise StoreUnavailable or StoreBusy; what
     was written is kept if, and only if, the block of `write` ends without an error.
     """
+
+    file: Path | None = None  # that holds all of it
+    place = "the database"  # in words, without a password
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -58,11 +61,20 @@ class Database(ABC):
 
     def migrate(self) -> None:
         """Bring the tables to this version of tagdesk, one process at a time; nobody waits where they are there."""
-        with self.read() as connection:
-            if version_of(connection) == HEAD:
-                return
+        if self.version() == HEAD:
+            return
         with self.naming_faults(), self._migrating() as connection:
             migrate(connection)
+
+    def version(self) -> str | None:
+        """The migration that the tables stand at; None where there are none."""
+        with self.read() as connection:
+            return version_of(connection)
+
+    def refuse_nothing(self) -> None:
+        """Raise UsageError (`no_store`) where nobody has made the tables yet."""
+        if self.version() is None:
+            raise no_store(self.place)
 
     def close(self) -> None:
         """Give all connections back."""

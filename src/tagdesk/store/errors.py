@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from tagdesk.errors import TagdeskError
+from tagdesk.errors import TagdeskError, UsageError
 
 
 class StoreUnavailable(TagdeskError):  # noqa: N818 - the word for what it is
@@ -41,3 +41,11 @@ class NotFound(TagdeskError):  # noqa: N818 - the word for what it is
 
     def __init__(self, message: str) -> None:
         super().__init__(message, code="not_found")
+
+
+def no_store(place: str) -> UsageError:
+    """What to raise where a store is expected and there is none."""
+    return UsageError(
+        f"{place}: there is no store. `tagdesk serve` makes one when it starts; name another one with --store.",
+        code="no_store",
+    )

@@ -11,6 +11,7 @@ from typing import Any
 from tagdesk.store.database import Database
 from tagdesk.store.erasure import erasures_of
 from tagdesk.store.experiments import Experiments
+from tagdesk.store.models import FoundModels
 from tagdesk.store.promotions import Promotions
 from tagdesk.store.reviews import Reviews
 from tagdesk.store.selection import Selection
@@ -21,8 +22,8 @@ EVERYTHING = Selection(None)
 def export(database: Database, which: Selection = EVERYTHING) -> Iterator[dict[str, Any]]:
     """The selected cases, each followed by its reviews, as JSON holds them; `record` says what each is.
 
-    Where everything is asked for, what was promoted, tried and erased follows. Keys, jobs and answers to requests are
-    no part of it.
+    Where everything is asked for, what was found, promoted, tried and erased follows. Keys, jobs and answers to
+    requests are no part of it.
     """
     for found in Reviews(database).every(which):
         yield {"record": "case", **found.case.to_dict()}
@@ -30,6 +31,8 @@ def export(database: Database, which: Selection = EVERYTHING) -> Iterator[dict[s
             yield {"record": "review", **review.to_dict()}
     if which != EVERYTHING:
         return
+    for model in FoundModels(database).all():
+        yield {"record": "model", **model.to_dict()}
     for promotion in Promotions(database).history():
         yield {"record": "promotion", **promotion.to_dict()}
     for version in Experiments(database).all():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -13,10 +13,15 @@ from sqlalchemy import Row, or_, select, update
 from tagdesk.store.database import Database
 from tagdesk.store.errors import Conflict, NotFound
 from tagdesk.store.failpoints import reach
-from tagdesk.store.limits import check_count, check_id, check_ids, check_limit, check_note
+from tagdesk.store.limits import MOST_ROWS, check_count, check_id, check_ids, check_limit, check_note
 from tagdesk.store.tables import jobs
 
 FORGOTTEN = timedelta(minutes=5)
+
+
+def anywhere(_id: str) -> bool:
+    """That a job can be done wherever its files are."""
+    return True
 
 
 class State(StrEnum):
@@ -82,6 +87,16 @@ class Jobs:
             row = connection.execute(query if tenant is None else query.where(jobs.c.tenant == tenant)).one_or_none()
         return None if row is None else _from_row(row)
 
+    def of(self, ids: Sequence[str]) -> list[Job | None]:
+        """The jobs of these ids, whoever's they are, in their order; None where there is none."""
+        check_ids("job id", ids)
+        found: dict[str, Job] = {}
+        with self._database.read() as connection:
+            for start in range(0, len(ids), MOST_ROWS):
+                some = select(jobs).where(jobs.c.id.in_(ids[start : start + MOST_ROWS]))
+                found.update((row.id, _from_row(row)) for row in connection.execute(some))
+        return [found.get(id_) for id_ in ids]
+
     def newest(self, *, tenant: str | None, limit: int = 100) -> list[Job]:
         """The last `limit` (1 to 1,000) jobs, newest first."""
         check_limit(limit)
@@ -90,20 +105,25 @@ class Jobs:
             rows = connection.execute(query if tenant is None else query.where(jobs.c.tenant == tenant))
             return [_from_row(row) for row in rows]
 
-    def take(self, *, now: datetime, forgotten: timedelta = FORGOTTEN) -> Job | None:
+    def take(
+        self, *, now: datetime, forgotten: timedelta = FORGOTTEN, is_here: Callable[[str], bool] = anywhere
+    ) -> Job | None:
         """Begin the oldest job that waits, or that nobody has updated for longer than `forgotten`; None without one.
 
-        Of several processes that ask at once each gets another job.
+        Of several processes that ask at once each gets another job, of those whose id `is_here` accepts.
         """
         waits = jobs.c.state == State.QUEUED.value
         lost = (jobs.c.state == State.RUNNING.value) & (jobs.c.updated < now - forgotten)
-        oldest = select(jobs).where(or_(waits, lost)).order_by(jobs.c.created, jobs.c.id).limit(1)
-        with self._database.write() as connection:
-            row = connection.execute(oldest.with_for_update(skip_locked=True)).one_or_none()
-            if row is None:
-                return None
-            begun = update(jobs).where(jobs.c.id == row.id).values(state=State.RUNNING.value, updated=now)
-            return _from_row(connection.execute(begun.returning(jobs)).one())
+        is_free = or_(waits, lost)
+        with self._database.read() as connection:  # most of the time there is none, and nobody who writes must wait
+            ids = connection.scalars(select(jobs.c.id).where(is_free).order_by(jobs.c.created, jobs.c.id)).all()
+        for id_ in filter(is_here, ids):
+            begun = update(jobs).where(jobs.c.id == id_, is_free).values(state=State.RUNNING.value, updated=now)
+            with self._database.write() as connection:
+                row = connection.execute(begun.returning(jobs)).one_or_none()
+            if row is not None:  # else somebody was quicker
+                return _from_row(row)
+        return None
 
     def update(self, job: Job, *, expected: State) -> None:
         """Write a job's state, counts, error and time of update down.

@@ -10,7 +10,8 @@ from sqlalchemy import Connection, String, column, inspect, select, table
 from tagdesk.errors import ArtefactError, MissingExtra
 from tagdesk.store.tables import VERSION_TABLE
 
-HEAD = "0001"  # the newest migration
+VERSIONS = ("0001", "0002")  # the migrations, oldest first
+HEAD = VERSIONS[-1]
 
 _ONE_AT_A_TIME = threading.Lock()  # Alembic keeps what it works on in its module
 _VERSION = table(VERSION_TABLE, column("version_num", String))
@@ -24,7 +25,8 @@ def migrate(connection: Connection) -> None:
     found = version_of(connection)
     if found != HEAD:
         with _ONE_AT_A_TIME:
-            _upgrade(connection, found)
+            _refuse_newer(found)
+            upgrade(connection)
 
 
 def version_of(connection: Connection) -> str | None:
@@ -34,20 +36,22 @@ def version_of(connection: Connection) -> str | None:
     return connection.execute(select(_VERSION.c.version_num)).scalar_one_or_none()
 
 
-def _upgrade(connection: Connection, found: str | None) -> None:
+def upgrade(connection: Connection, *, to: str = HEAD) -> None:
+    """Take the steps up to a migration."""
     try:  # here, for most stores need no migration
         from alembic import command  # noqa: PLC0415
         from alembic.config import Config  # noqa: PLC0415
-        from alembic.script import ScriptDirectory  # noqa: PLC0415
     except ImportError as error:
         raise MissingExtra("The store", "serve") from error
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(Path(__file__).with_name("migrations")).replace("%", "%%"))
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    if found is not None and found not in known:
+    command.upgrade(config, to)
+
+
+def _refuse_newer(found: str | None) -> None:
+    if found is not None and found not in VERSIONS:
         raise ArtefactError(
             f"The store is at version {found!r}, which this tagdesk does not know; it knows up to {HEAD}. "
             "Use the version of tagdesk that wrote it, or a later one.",
             code="newer_store",
         )
-    command.upgrade(config, "head")

@@ -37,7 +37,8 @@ class Sqlite(Database):
     """A file that one writer at a time writes: threads of a process queue for a lock, processes for SQLite's own."""
 
     def __init__(self, path: Path, patience: float) -> None:
-        self.path = _made(path)
+        self.path = self.file = _made(path)
+        self.place = str(path)
         self._patience = patience
         self._writer = _WRITERS.setdefault(self.path, threading.Lock())
         super().__init__(

@@ -155,6 +155,16 @@ promotions = Table(
     sqlite_autoincrement=True,
 )
 
+models = Table(
+    "models",
+    metadata,
+    _id("id", primary_key=True),
+    _id("kind"),
+    _id("taxonomy"),
+    Column("seen", Time, nullable=False),
+    Column("origin", Json, nullable=False),
+)
+
 experiments = Table(
     "experiments",
     metadata,
