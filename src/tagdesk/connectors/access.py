@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from tagdesk.address import check_address, is_here, is_word
 from tagdesk.errors import TagdeskError, UsageError
 
 _TICKET = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
@@ -52,12 +52,12 @@ class Access:
     account: str | None = None
 
     def __post_init__(self) -> None:
-        _refuse_address(self.base_url)
-        if not _is_word(self.token):
+        check_address(self.base_url, "Help desk", example="https://acme.zendesk.com", key="the token apart")
+        if not is_word(self.token):
             raise UsageError(
                 "The help desk's token is empty or holds characters that no token has. Copy it again.", code="bad_token"
             )
-        if self.user is not None and (not _is_word(self.user) or ":" in self.user):
+        if self.user is not None and (not is_word(self.user) or ":" in self.user):
             raise UsageError("The help desk's user is no e-mail address. Give that of an agent.", code="bad_user")
         if self.account is not None and not _TICKET.fullmatch(self.account):
             raise UsageError("The help desk's account is no number. Take it from the address bar.", code="bad_account")
@@ -70,7 +70,7 @@ class Access:
     @property
     def is_here(self) -> bool:
         """Whether the help desk runs on this machine."""
-        return _is_here(urlsplit(self.base_url).hostname or "")
+        return is_here(urlsplit(self.base_url).hostname or "")
 
 
 @dataclass(frozen=True)
@@ -118,33 +118,3 @@ def ticket_number(ticket: str) -> str:
 def is_ticket_number(value: str) -> bool:
     """Whether a word is a ticket's number: 1 to 19 digits, the first not 0."""
     return _TICKET.fullmatch(value) is not None
-
-
-def _is_word(value: str) -> bool:
-    return bool(value) and all("!" <= sign <= "~" for sign in value)
-
-
-def _refuse_address(address: str) -> None:
-    try:
-        parts = urlsplit(address)
-        host, _ = parts.hostname or "", parts.port
-        host.encode("idna")  # refuses what no name server knows
-    except ValueError:
-        host, parts = "", urlsplit("")
-    if not host or not _is_word(address) or parts.scheme not in {"http", "https"} or parts.query or parts.fragment:
-        raise UsageError(
-            f"Help desk {address[:80]!r}: expected an address such as https://acme.zendesk.com.", code="bad_url"
-        )
-    if parts.username is not None or parts.password is not None:
-        raise UsageError("The help desk's address holds a user or password. Give the token apart.", code="bad_url")
-    if parts.scheme == "http" and not _is_here(host):
-        raise UsageError(
-            f"Help desk {address[:80]!r}: plain HTTP is for this machine only. Use https://.", code="bad_url"
-        )
-
-
-def _is_here(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

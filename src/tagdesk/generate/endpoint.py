@@ -7,7 +7,6 @@ this machine, and no message repeats the key or what the server answered.
 from __future__ import annotations
 
 import http.client
-import ipaddress
 import json
 import math
 import time
@@ -19,6 +18,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from tagdesk.address import check_address, is_here
 from tagdesk.errors import TagdeskError, UsageError
 
 _PASSING: Final = {408, 425, 429, 500, 502, 503, 504, 529}  # answers after which the same question may succeed
@@ -74,7 +74,9 @@ class Endpoint:
     wait: Callable[[float], None] = time.sleep
 
     def __post_init__(self) -> None:
-        _refuse_address(self.base_url)
+        check_address(
+            self.base_url, "--base-url", example="https://api.example.com/v1", key="the key as TAGDESK_API_KEY"
+        )
         if self.key is not None and not (self.key.isascii() and self.key.isprintable()):
             raise UsageError("TAGDESK_API_KEY holds characters that no key has. Copy it again.", code="bad_key")
 
@@ -115,7 +117,7 @@ class Endpoint:
         address = f"{self.base_url.rstrip('/')}/chat/completions"
         request = urllib.request.Request(address, body, headers)  # noqa: S310 - http and https only, checked above
         # A proxy of the environment is for other machines: this one's traffic and key stay here.
-        proxies = urllib.request.ProxyHandler({} if _is_here(urlsplit(self.base_url).hostname or "") else None)
+        proxies = urllib.request.ProxyHandler({} if is_here(urlsplit(self.base_url).hostname or "") else None)
         with urllib.request.build_opener(proxies, _NoRedirect).open(request, timeout=self.timeout) as response:
             answer: bytes = response.read(_LONGEST_ANSWER + 1)
         if len(answer) > _LONGEST_ANSWER:
@@ -145,34 +147,6 @@ def _reply(answer: bytes, question: Mapping[str, Any]) -> Reply:
     if isinstance(used, bool) or not isinstance(used, int) or used < 0:
         used = estimated_tokens(question["messages"], text)
     return Reply(text, used)
-
-
-def _refuse_address(address: str) -> None:
-    try:
-        parts = urlsplit(address)
-        host, _ = parts.hostname or "", parts.port
-        host.encode("idna")  # as looking up its address does; refuses empty labels and those beyond 63 letters
-    except ValueError:
-        host, parts = "", urlsplit("")
-    is_plain = all("!" <= sign <= "~" for sign in address)
-    if not host or not is_plain or parts.scheme not in {"http", "https"} or parts.query or parts.fragment:
-        raise UsageError(
-            f"--base-url {address[:80]!r}: expected an address such as https://api.example.com/v1.", code="bad_url"
-        )
-    if parts.username is not None or parts.password is not None:
-        raise UsageError("--base-url holds a user or password. Give the key as TAGDESK_API_KEY.", code="bad_url")
-    if parts.scheme == "http" and not _is_here(host):
-        raise UsageError(
-            f"--base-url {address[:80]!r}: plain HTTP is for this machine only. Use https://.", code="bad_url"
-        )
-
-
-def _is_here(host: str) -> bool:
-    """Whether a host name means this machine."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _refusal(status: int, host: str) -> str:
