@@ -152,6 +152,7 @@ def _key(model: Model, job: Job, source: File, target: Target) -> dict[str, Any]
         "source": source.fingerprints(),
         "way of reading it": [columns, source.encoding, source.delimiter, source.format],
         "model": model.id if model.manifest else secrets.token_hex(),  # nothing tells unsaved ones apart
+        "tier": job.tier,
         "policy": job.policy.id,
         "format": [target.format, target.is_folder],
         "choice of columns": list(job.sheet.fields),

@@ -24,6 +24,7 @@ class Job:
 
     Attributes:
         model: the id of the model.
+        tier: in which it reads.
         policy: what decides.
         known: the columns of the source.
         kept: those that the result has.
@@ -33,6 +34,7 @@ class Job:
     """
 
     model: str
+    tier: str
     policy: Policy
     known: tuple[str, ...]
     kept: tuple[str, ...]
@@ -63,7 +65,7 @@ def plan(
         first = [plain(row, kept) for row in ahead[0].rows if isinstance(row, Accepted)]
         sheet = Sheet.of(format, (*kept, *added), types, first)
         columns = reader.fields, tuple(kept), tuple(added)
-        return Job(model.id, policy or model.policy, *columns, sheet, parts.PART_ROWS), ahead
+        return Job(model.id, model.tier, policy or model.policy, *columns, sheet, parts.PART_ROWS), ahead
 
 
 def plain(row: Accepted, fields: Sequence[str]) -> dict[str, object]:

@@ -58,7 +58,7 @@ def open_model(place: str | Path, job: Job) -> Model:
     """The model of a job in another process; raises ArtefactError where another one has taken its place."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what there is to say of it was said where the job was made
-        model = Model.load(place)
+        model = Model.load(place, tier=job.tier)
     if model.id != job.model:
         raise ArtefactError(
             f"Model {place} has id {model.id} where {job.model} is expected. Keep it as it is while it works.",

@@ -15,6 +15,12 @@ Models: TypeAlias = Annotated[
     Path, typer.Option("--models", envvar="TAGDESK_MODELS", help="The folder in which models are kept.")
 ]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Tier: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--tier", help="fast, balanced or exact, where the model has them; else its own choice."
+    ),
+]
 Threshold: TypeAlias = Annotated[
     float | None,
     typer.Option("--threshold", "-t", help="One threshold for all labels, 0 to 1, in place of the model's policy."),

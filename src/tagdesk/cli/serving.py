@@ -26,13 +26,14 @@ def predict(
         list[str] | None, typer.Argument(help="Tickets; without any, one on each line of stdin.", metavar="TEXT")
     ] = None,
     model: options.ModelName = STARTER,
+    tier: options.Tier = None,
     threshold: options.Threshold = None,
     as_json: options.Json = False,
     models: options.Models = Path("models"),
 ) -> None:
     """Label tickets that are typed or piped in."""
     tickets = list(texts or _lines())
-    loaded = Model.load(model, models=models)
+    loaded = Model.load(model, models=models, tier=tier)
     _print(_predictions(loaded, tickets, _policy(loaded, threshold)), as_json=as_json)
 
 
@@ -52,6 +53,7 @@ def classify(
         ),
     ] = None,
     model: options.ModelName = STARTER,
+    tier: options.Tier = None,
     threshold: options.Threshold = None,
     force: options.Force = False,
     text_column: options.TextColumn = None,
@@ -86,7 +88,7 @@ def classify(
     # Labels are not read: what a row is labelled already, and how well, does not matter here.
     columns = Columns(text=text_column, id=id_column, labels="", unit="", time="")
     file = reading.File(source, columns, encoding, delimiter, file_format)
-    loaded = Model.load(model, models=models)
+    loaded = Model.load(model, models=models, tier=tier)
     policy = _policy(loaded, threshold)
     place = model if model == STARTER else find_model(model, models=models).absolute()
     labeller = open_engine(engine, loaded, place, workers=workers, address=ray_address)
@@ -119,6 +121,7 @@ def evaluate(
     model: options.ModelArgument,
     file: options.TicketFile,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="A folder for the report with its pictures.")] = None,
+    tier: options.Tier = None,
     threshold: options.Threshold = None,
     text_column: options.TextColumn = None,
     labels_column: options.LabelsColumn = None,
@@ -137,7 +140,7 @@ def evaluate(
 
     if out is not None:
         reading.refuse_folder(out)
-    loaded = Model.load(model, models=models)
+    loaded = Model.load(model, models=models, tier=tier)
     columns = Columns(text=text_column, labels=labels_column, id="", unit="", time="")
     read = reading.read(reading.File(file, columns, encoding, delimiter, file_format))
     with screen.progress() as progress:

@@ -44,9 +44,10 @@ class TextGraph:
     """An ONNX graph with inputs `input_ids` and `attention_mask`, and the tokenizer that feeds it.
 
     Args:
-        folder: holds `model.onnx` and `tokenizer.json`, both verified by the caller.
+        folder: holds the graph and `tokenizer.json`, both verified by the caller.
         max_tokens: longer texts are cut there, their last special token kept.
         threads: how many the graph may use; None: as many as the process has cores.
+        file: the graph's name.
 
     Attributes:
         widths: the outputs (tickets, width) of fixed width, by name.
@@ -55,11 +56,12 @@ class TextGraph:
         ArtefactError: where either file is damaged, the graph keeps weights elsewhere, or does not know the last token.
     """
 
-    def __init__(self, folder: Path, max_tokens: int, *, threads: int | None = None) -> None:
+    def __init__(self, folder: Path, max_tokens: int, *, threads: int | None = None, file: str = "model.onnx") -> None:
         self.folder = folder
+        self.path = folder / file
         self.max_tokens = max_tokens
         self._tokenizer = TextTokenizer.open(folder / "tokenizer.json", max_tokens)
-        self._session = _session(folder / "model.onnx", threads)
+        self._session = _session(self.path, threads)
         self.widths: dict[str, int] = {
             output.name: output.shape[1]
             for output in self._session.get_outputs()
@@ -67,7 +69,7 @@ class TextGraph:
         }
         if not self.widths:
             raise ArtefactError(
-                f"{folder / 'model.onnx'} has no output (tickets, width) of fixed width. Export the model again.",
+                f"{self.path} has no output (tickets, width) of fixed width. Export the model again.",
                 code="bad_graph",
             )
         self.try_out(1)
@@ -90,17 +92,24 @@ class TextGraph:
             tokens = self._tokenizer.split(texts[part])
             truncated[part], unknown[part] = tokens.truncated, tokens.unknown
             ids += tokens.ids
-            for rows in batches([len(row) for row in tokens.ids], BATCH_TOKENS):
-                values = self._run([tokens.ids[row] for row in rows], outputs)
-                for result, value in zip(results, values, strict=True):
-                    result[start + rows] = value
+            for result, value in zip(results, self.read_ids(tokens.ids, outputs), strict=True):
+                result[part] = value
+        return Reading(tuple(results), truncated, unknown, ids)
+
+    def read_ids(self, ids: Sequence[list[int]], outputs: Sequence[str]) -> list[NDArray[np.float32]]:
+        """The named outputs for texts that were split into tokens before, in their order; raises as `read`."""
+        results = [np.zeros((len(ids), self._width(name)), dtype=np.float32) for name in outputs]
+        for rows in batches([len(row) for row in ids], BATCH_TOKENS):
+            values = self._run([ids[row] for row in rows], outputs)
+            for result, value in zip(results, values, strict=True):
+                result[rows] = value
         if not all(np.isfinite(result).all() for result in results):
             raise ArtefactError(
-                f"{self.folder / 'model.onnx'} gives numbers that are not finite. Its weights are damaged: "
+                f"{self.path} gives numbers that are not finite. Its weights are damaged: "
                 "export or train the model again.",
                 code="model_unhealthy",
             )
-        return Reading(tuple(results), truncated, unknown, ids)
+        return results
 
     def passages(self, text: str) -> list[str]:
         """A cleaned text in parts that the graph can be given whole."""
@@ -109,7 +118,7 @@ class TextGraph:
     def _width(self, output: str) -> int:
         if output not in self.widths:
             raise ArtefactError(
-                f"{self.folder / 'model.onnx'} has no output {output!r} of fixed width; it has {sorted(self.widths)}. "
+                f"{self.path} has no output {output!r} of fixed width; it has {sorted(self.widths)}. "
                 "Export the model again.",
                 code="bad_graph",
             )
@@ -126,14 +135,14 @@ class TextGraph:
             values = self._session.run(list(outputs), {"input_ids": input_ids, "attention_mask": mask})
         except Exception as error:  # the runtime raises its own kinds, which share no public base
             raise ArtefactError(
-                f"{self.folder / 'model.onnx'} cannot be run: {_first_line(error)} Export or train the model again.",
+                f"{self.path} cannot be run: {_first_line(error)} Export or train the model again.",
                 code="bad_graph",
             ) from error
         arrays = [np.asarray(value) for value in values]
         for name, array in zip(outputs, arrays, strict=True):
             if array.dtype.kind != "f" or array.shape != (len(ids), self.widths[name]):
                 raise ArtefactError(
-                    f"{self.folder / 'model.onnx'} gives {name!r} as {array.dtype} {array.shape}; expected numbers "
+                    f"{self.path} gives {name!r} as {array.dtype} {array.shape}; expected numbers "
                     f"{(len(ids), self.widths[name])}. Export the model again.",
                     code="bad_graph",
                 )

@@ -21,7 +21,7 @@ from tagdesk.model.reading import Reading, read_whole
 from tagdesk.model.writer import write_folder
 from tagdesk.policy import Policy
 from tagdesk.prediction import Decision, Prediction
-from tagdesk.scorers import Scorer, open_scorer
+from tagdesk.scorers import Scorer, at_tier, open_scorer
 from tagdesk.taxonomy import Taxonomy
 from tagdesk.text import TRUNCATED, CleanText, check_text
 
@@ -76,6 +76,11 @@ class Model:
     def knows_scope(self) -> bool:
         """Whether it has learned when a ticket belongs to no label."""
         return len(self.calibration.slopes) > len(self.taxonomy)
+
+    @property
+    def tier(self) -> str:
+        """`fast`, `balanced` or `exact`: how much is left out for speed."""
+        return getattr(self.scorer, "tier", "exact")
 
     def judge(self, texts: Sequence[str]) -> Judged:
         """Calibrated probabilities and flags of each text.
@@ -137,9 +142,14 @@ class Model:
         )
         return replace(self, manifest=manifest)
 
+    def at_tier(self, tier: str) -> Self:
+        """The same model in the tier `fast`, `balanced` or `exact`; raises UsageError where it does not have it."""
+        cache = None if self.cache is None else ReadingCache(self.cache.most)
+        return replace(self, scorer=at_tier(self.scorer, tier), cache=cache)
+
     @classmethod
-    def load(cls, name: str | Path = STARTER, *, models: Path | None = None) -> Model:
-        """Open a model by folder, by id below `models` (default: ./models), or `starter`.
+    def load(cls, name: str | Path = STARTER, *, models: Path | None = None, tier: str | None = None) -> Model:
+        """Open a model by folder, by id below `models` (default: ./models), or `starter`; in a tier, or its own one.
 
         Checks the manifest, then every checksum, then builds; nothing in the folder is run. Raises ArtefactError that
         names the file, what was expected and the remedy; warns where it computes otherwise than where it was saved.
@@ -150,7 +160,7 @@ class Model:
         model = cls(parts.taxonomy, scorer, parts.calibration, parts.policy, parts.manifest)
         model.judge(["ok"])  # a trial run: what cannot score one word must not be served
         model._warn_if_otherwise(parts.manifest.golden)
-        return model
+        return model if tier is None else model.at_tier(tier)
 
     def _read(self, texts: Sequence[str]) -> Reading:
         scores = self.scorer.score(texts)

@@ -8,14 +8,25 @@ from pathlib import Path
 from types import ModuleType
 
 from tagdesk.arrays import IntArray, Probs
-from tagdesk.errors import ArtefactError, MissingExtra
-from tagdesk.scorers.base import Examples, Progress, Scorer, Scores, silent
+from tagdesk.errors import ArtefactError, MissingExtra, UsageError
+from tagdesk.scorers.base import TIERS, Examples, Progress, Scorer, Scores, silent
 from tagdesk.scorers.recipe import Recipe, named_recipes
 
-__all__ = ["Examples", "Recipe", "Scorer", "Scores", "fit_scorer", "named_recipes", "open_scorer", "score_out_of_fold"]
+__all__ = [
+    "TIERS",
+    "Examples",
+    "Recipe",
+    "Scorer",
+    "Scores",
+    "at_tier",
+    "fit_scorer",
+    "named_recipes",
+    "open_scorer",
+    "score_out_of_fold",
+]
 
 # kind -> the extra it needs (None: the base install). A kind is the module of that name, with a class `OPENS`.
-_KINDS: dict[str, str | None] = {"linear": None, "probe": None, "onnx": None, "transformer": "train"}
+_KINDS: dict[str, str | None] = {"linear": None, "probe": None, "onnx": None, "cascade": None, "transformer": "train"}
 
 
 def fit_scorer(
@@ -55,6 +66,17 @@ def open_scorer(kind: str, folder: Path) -> Scorer:
             code="unknown_kind",
         )
     return _module(kind).OPENS.open(folder)  # type: ignore[no-any-return] # chosen at run time
+
+
+def at_tier(scorer: Scorer, tier: str) -> Scorer:
+    """The same scorer, quicker or more exact; raises UsageError for a tier that it does not have."""
+    if tier not in TIERS:
+        raise UsageError(f"Tier {tier[:40]!r} is unknown; expected one of {', '.join(TIERS)}.", code="unknown_tier")
+    if scorer.kind == "cascade":
+        return scorer.at(tier)  # type: ignore[attr-defined, no-any-return] # chosen at run time
+    if tier != "exact":
+        raise UsageError(f"A model of kind {scorer.kind} has the tier exact alone. Leave --tier out.", code="no_tier")
+    return scorer
 
 
 def _module(kind: str) -> ModuleType:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Protocol, Self, TypeAlias, runtime_checkable
+from typing import ClassVar, Final, Protocol, Self, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tagdesk.arrays import BoolArray, FloatArray, IntArray, Probs, Targets
 from tagdesk.errors import ArtefactError
 
+TIERS: Final = ("fast", "balanced", "exact")  # how much a scorer may leave out for speed; each has the last
 Progress: TypeAlias = Callable[[str, int, int], None]  # what is done, steps done, steps in all
 
 

@@ -6,14 +6,14 @@ import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from tagdesk.encoders.onnx import TextGraph
 from tagdesk.errors import ArtefactError
 from tagdesk.scorers.base import Scores, sigmoid
 
 FILES = ("model.onnx", "tokenizer.json")
-_LONGEST_SETTINGS = 10_000  # characters; a longer scorer.json is a broken one
+_LONGEST_SETTINGS = 100_000  # characters; a longer scorer.json is a broken one
 
 
 class OnnxScorer:
@@ -55,14 +55,22 @@ def write_settings(folder: Path, *, max_tokens: int) -> None:
     (folder / "scorer.json").write_text(json.dumps({"max_tokens": max_tokens}) + "\n", encoding="utf-8")
 
 
-def read_max_tokens(folder: Path) -> int:
-    """The cut in tokens of `scorer.json`; raises ArtefactError."""
+def read_settings(folder: Path) -> dict[str, Any]:
+    """What `scorer.json` says; raises ArtefactError where it is no object with a `max_tokens`."""
     path = folder / "scorer.json"
     try:
         with path.open(encoding="utf-8") as file:
-            value = json.loads(file.read(_LONGEST_SETTINGS))["max_tokens"]
+            settings = json.loads(file.read(_LONGEST_SETTINGS))
+        settings["max_tokens"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ArtefactError(f"{path} names no max_tokens. Train or export the model again.", code="bad_json") from error
+    return dict(settings)
+
+
+def read_max_tokens(folder: Path) -> int:
+    """The cut in tokens of `scorer.json`; raises ArtefactError."""
+    path = folder / "scorer.json"
+    value = read_settings(folder)["max_tokens"]
     if not isinstance(value, int) or isinstance(value, bool) or not 8 <= value <= 8192:
         raise ArtefactError(
             f"{path}: max_tokens is {str(value)[:40]}; expected a whole number from 8 to 8192. Train the model again.",
