@@ -69,6 +69,13 @@ _HOMES: dict[str, tuple[str, tuple[str, ...]]] = {
             "tagdesk export models/0123456789ab --precision fp32 --check tickets.csv",
         ),
     ),
+    "distil": (
+        "models",
+        (
+            "tagdesk distil starter tickets.csv --out models",
+            "tagdesk distil models/0123456789ab tickets.jsonl --spliced 50000",
+        ),
+    ),
     "models": ("models", ("tagdesk models", "tagdesk models --models elsewhere --json")),
     "card": ("models", ("tagdesk card starter", "tagdesk card models/0123456789ab > CARD.md")),
     "serve": (

@@ -86,13 +86,58 @@ def export_model(
     screen.out().print(screen.mapping_lines(facts), markup=False)
 
 
-COMMANDS = {"models": models, "card": card, "export": export_model}
+def distil_model(
+    model: options.ModelArgument,
+    file: Annotated[Path, typer.Argument(help="Tickets like those to come, thousands; labels are not needed.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder that gets the new model.")] = Path("models"),
+    text_column: options.TextColumn = None,
+    spliced: Annotated[
+        int, typer.Option("--spliced", help="Texts to make of pieces of others, to learn from too.", min=0)
+    ] = 20_000,
+    epochs: Annotated[int, typer.Option("--epochs", help="How often each text is read.", min=1)] = 5,
+    seed: options.Seed = 0,
+    as_json: options.Json = False,
+    root: options.Models = Path("models"),
+) -> None:
+    """Give a model a small graph beside its own, for the tiers fast and balanced.
+
+    The model has to be a graph: see `tagdesk export`.
+    """
+    from tagdesk.distil import Choices, distilled  # noqa: PLC0415 - the other commands do without it
+
+    reading.refuse_folder(out)
+    texts = [ticket.text for ticket in reading.read(File(file, _text_alone(text_column))).tickets]
+    choices = Choices(spliced=spliced, seed=seed, shape={"epochs": epochs})
+    with (
+        screen.progress() as progress,
+        distilled(Model.load(model, models=root), texts, choices, progress=progress) as (
+            made,
+            found,
+        ),
+    ):
+        saved = made.save(out)
+    if as_json:
+        screen.print_json({"model": saved.id, "path": str(out / saved.id)} | found.to_dict())
+        return
+    facts = {"model": saved.id, "saved in": out / saved.id, "size": f"{found.megabytes} MB"}
+    facts |= {
+        f"tier {name}": f"labels as in tier exact on {tier.equal_sets:.1%} of {found.texts} texts, of which the large "
+        f"graph reads {tier.read_by_large:.0%}"
+        for name, tier in found.tiers.items()
+    }
+    screen.out().print(screen.mapping_lines(facts), markup=False)
+
+
+COMMANDS = {"models": models, "card": card, "export": export_model, "distil": distil_model}
+
+
+def _text_alone(column: str | None) -> Columns:
+    return Columns(text=column, labels="", id="", unit="", time="")
 
 
 def _texts(file: Path, text_column: str | None) -> list[str]:
     """The texts to compare on; raises InputError where there are none."""
-    columns = Columns(text=text_column, labels="", id="", unit="", time="")
-    texts = [ticket.text for ticket in reading.read(File(file, columns)).tickets][:LARGEST_CHECK]
+    texts = [ticket.text for ticket in reading.read(File(file, _text_alone(text_column))).tickets][:LARGEST_CHECK]
     if not texts:
         raise InputError(
             f"{file} holds no ticket to compare on. Name another file, or leave out --check.", code="empty"

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from tagdesk.encoders import EncoderFolder, cache_folder
 from tagdesk.errors import UsageError
 from tagdesk.scorers.transformer.network import Network, PooledEncoder, load_encoder, tokenizer_json
+from tagdesk.scorers.transformer.student import Student
 
 if TYPE_CHECKING:
     from tagdesk.scorers.transformer import TransformerScorer
@@ -39,6 +40,11 @@ def encoder_to_onnx(folder: EncoderFolder, out: Path) -> None:
 def scorer_to_onnx(scorer: TransformerScorer, out: Path) -> None:
     """Write the scorer as a graph with outputs `logits` (tickets, labels), `embedding`, `middle` (tickets, width)."""
     _export(_Scoring(scorer.network), ["logits", "embedding", "middle"], out)
+
+
+def student_to_onnx(student: Student, out: Path) -> None:
+    """Write the student as a graph with the output `logits` (tickets, columns)."""
+    _export(_Reduced(student), ["logits"], out)
 
 
 def cached_onnx(folder: EncoderFolder) -> Path:
@@ -78,6 +84,19 @@ class _Scoring(nn.Module):
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         last, middle = self.network.body.two_layers(input_ids, attention_mask)
         return self.network.judged(last), nn.functional.normalize(last, dim=1), nn.functional.normalize(middle, dim=1)
+
+
+class _Reduced(nn.Module):
+    """A student whose table of words holds what the words are reduced to."""
+
+    def __init__(self, student: Student) -> None:
+        super().__init__()
+        self.student = student
+        with torch.no_grad():
+            self.table = nn.Parameter(student.reduce(student.vectors), requires_grad=False)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        return self.student.judged(nn.functional.embedding(input_ids, self.table), attention_mask)
 
 
 def _export(module: nn.Module, outputs: Sequence[str], out: Path) -> None:

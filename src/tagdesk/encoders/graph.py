@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from tagdesk.errors import ArtefactError
+
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable
 
@@ -56,6 +58,29 @@ def quantise(source: Path, out: Path) -> None:
     graph.initializer.extend(tensors)
     graph.node.extend([*unfold, *nodes])
     save(model, out)
+
+
+def words_of(path: Path) -> NDArray[np.float32]:
+    """The widest table of words of a graph, (words, width), also where `quantise` has shortened it.
+
+    Raises ArtefactError where there is none.
+    """
+    from onnx import load, numpy_helper  # noqa: PLC0415 - slow to import
+
+    graph = load(path).graph
+    arrays = {tensor.name: tensor for tensor in graph.initializer}
+    tables = []
+    for name in sorted(_word_tables(graph.node)):
+        plain = name.removesuffix(".int8")
+        if name in arrays and plain == name and not name.endswith(".scale"):
+            tables.append(numpy_helper.to_array(arrays[name]).astype(np.float32))
+        elif plain != name:
+            int8, scale = (numpy_helper.to_array(arrays[f"{plain}.{part}"]) for part in ("int8", "scale"))
+            tables.append((int8 * scale).astype(np.float32).reshape(len(int8), -1))
+    tables = [table for table in tables if table.ndim == 2]
+    if not tables:
+        raise ArtefactError(f"{path} looks no words up in a table. Export the model again.", code="bad_graph")
+    return max(tables, key=lambda table: table.shape[1])
 
 
 def _word_tables(nodes: Iterable[NodeProto]) -> set[str]:

@@ -43,6 +43,7 @@ class TextTokenizer:
 
     Attributes:
         pad_id: what fills the rows of a batch.
+        unknown_id: what stands for a word that the vocabulary does not know; -1 where it has no such id.
         highest_id: the highest id that a text can be split into.
 
     Raises:
@@ -64,7 +65,7 @@ class TextTokenizer:
         self._tokenizer.encode_special_tokens = True
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
-        self._unknown_id = self._first_of(_UNKNOWN, otherwise=-1)
+        self.unknown_id = self._first_of(_UNKNOWN, otherwise=-1)
         self.pad_id = self._first_of(_PADDING, otherwise=0)
         self.highest_id: int = max(self._tokenizer.get_vocab().values(), default=0)
 
@@ -111,7 +112,7 @@ class TextTokenizer:
     def _unknown_share(self, row: Sequence[int]) -> float:
         """The two special tokens at the ends are always known and say nothing; without others all is unknown."""
         inner = len(row) - 2
-        return min(1.0, row.count(self._unknown_id) / inner) if inner > 0 else 1.0
+        return min(1.0, row.count(self.unknown_id) / inner) if inner > 0 else 1.0
 
     def _first_of(self, names: Sequence[str], otherwise: int) -> int:
         found = (self._tokenizer.token_to_id(name) for name in names)
