@@ -134,7 +134,9 @@ def test_progress_counts_up_to_its_end(kind: str, encoder: Path) -> None:
 
 
 def test_an_unknown_kind_is_refused_with_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(ArtefactError, match="'forest' is unknown; this version reads linear, probe, onnx, cascade, transformer"):
+    with pytest.raises(
+        ArtefactError, match="'forest' is unknown; this version reads linear, probe, onnx, cascade, transformer"
+    ):
         open_scorer("forest", tmp_path)
     with pytest.raises(ArtefactError):
         open_scorer("../base", tmp_path)
