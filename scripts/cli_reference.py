@@ -23,11 +23,18 @@ COMMANDS = (
     "generate",
     "export",
     "models",
+    "models promote",
+    "rollback",
     "card",
     "serve",
     "keys create",
     "keys list",
     "keys revoke",
+    "store check",
+    "store backup",
+    "store export",
+    "store retain",
+    "store erase",
 )
 
 

@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
 from naughty_strings import NAUGHTY_STRINGS
-from tagdesk.api import ApiSettings, create_app
+from tagdesk.api import ApiSettings, create_app, webhooks
 from tagdesk.api.access import Meter, Permission, hash_of, new_secret
 from tagdesk.api.problems import Problem
 from tagdesk.api.routes import router
@@ -130,10 +130,36 @@ def test_a_model_is_promoted_and_rolled_back(client: TestClient, models: dict[st
 def test_signs_of_life_and_counts(client: TestClient) -> None:
     assert client.get("/livez").json() == {"status": "alive"}
     assert client.get("/readyz").json()["status"] == "ready"
+    assert client.post("/v1/predict", json={"text": CANARY}).status_code == 200
     page = client.get("/metrics").text
     assert 'tagdesk_requests_total{route="/v1/predict",status="200"}' in page
-    assert "tagdesk_live{" in page
     assert CANARY not in page
+
+
+def test_the_counts_say_what_answers_what_was_given_and_what_waits(client: TestClient, service: FastAPI) -> None:
+    def count(line: str) -> float:
+        found = [float(row.split()[-1]) for row in client.get("/metrics").text.splitlines() if row.startswith(line)]
+        return sum(found)
+
+    model = service.state.desk.live.model
+    who = f'model="{model.id}",policy="{model.policy.id}"'
+    names = [
+        f"tagdesk_predictions_total{{{who}}}",
+        'tagdesk_labels_total{decision="suggest",label="Refund Request"}',
+        'tagdesk_labels_total{decision="automate",label="Refund Request"}',
+        "tagdesk_out_of_scope_total",
+        "tagdesk_without_label_total",
+        'tagdesk_request_seconds_count{route="/v1/predict"}',
+    ]
+    before = [count(name) for name in names]
+    for text in ("I was charged twice, please refund one", "what is the capital of France"):
+        assert client.post("/v1/predict", json={"text": text}).status_code == 200
+    grown = [count(name) - old for name, old in zip(names, before, strict=True)]
+    assert (grown[0], grown[1] + grown[2], grown[5]) == (2, 1, 2)
+    assert grown[3] == grown[4] == 1
+    assert count(f"tagdesk_live{{{who}}}") == 1
+    for name in ("queued_requests", "queued_tokens", "cases_waiting", "cases_dropped", "promotion"):
+        assert f"\ntagdesk_{name} " in client.get("/metrics").text
 
 
 FAULTS: dict[str, tuple[bytes, set[int]]] = {
@@ -287,12 +313,13 @@ def test_every_route_names_the_permission_it_asks_for(service: FastAPI) -> None:
         ("POST", "/v1/models/{model}/promote"): Permission.ADMIN,
         ("POST", "/v1/rollback"): Permission.ADMIN,
         ("POST", "/v1/erase"): Permission.ADMIN,
+        ("POST", "/v1/webhooks/{name}"): Permission.PUBLIC,  # the signature is the proof
         ("GET", "/livez"): Permission.PUBLIC,
         ("GET", "/readyz"): Permission.PUBLIC,
         ("GET", "/metrics"): Permission.ADMIN,
     }
     found = {}
-    for route in (*service.routes, *router.routes):
+    for route in (*service.routes, *router.routes, *webhooks.router.routes):
         if not isinstance(route, APIRoute):
             continue
         asked = [one.call.permission for one in route.dependant.dependencies if hasattr(one.call, "permission")]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tagdesk.desk import Desk, Settings, Where
-from tagdesk.errors import ArtefactError, TagdeskError, UsageError
+from tagdesk.errors import ArtefactError, Refused, TagdeskError, UsageError
 from tagdesk.model import Model
 from tagdesk.review import Review
 from tagdesk.store import Conflict, NotFound, Outcome, Selection, Store
@@ -103,6 +104,34 @@ def test_another_process_follows_a_promotion(desk: Desk, models: dict[str, Model
     assert other.follow()
     assert ask(other, TEXT)[0].model == models["probe"].id
     assert not other.follow()
+    other.close()
+
+
+def test_what_another_process_has_tried_is_opened_without_a_process_of_its_own(
+    desk: Desk, models: dict[str, Model], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Desk(store, desk.settings)
+    desk.promote(models["probe"].id, who="ada", why="better")
+    monkeypatch.setattr(sys, "executable", "/no/python")
+    assert other.follow()
+    assert other.live.model.id == models["probe"].id
+    with pytest.raises(FileNotFoundError):
+        desk.promote(models["linear"].id, who="ada", why="nobody has tried it yet")
+    other.close()
+
+
+def test_another_model_under_the_name_of_the_promoted_one_is_not_followed(
+    desk: Desk, models: dict[str, Model], store: Store
+) -> None:
+    other = Desk(store, desk.settings)
+    desk.promote(models["probe"].id, who="ada", why="better")
+    folder = desk.settings.models / models["probe"].id
+    shutil.rmtree(folder)
+    shutil.copytree(desk.settings.models / models["linear"].id, folder)
+    with pytest.raises(Refused) as refused:
+        other.follow()
+    assert refused.value.code == "model_changed"
+    assert other.live.promotion == 0
     other.close()
 
 

@@ -6,24 +6,31 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 
 from tagdesk.errors import MissingExtra
 
 try:
     from fastapi import FastAPI, Request, Response
+    from fastapi.responses import PlainTextResponse
 except ImportError as error:
     raise MissingExtra("The service", "serve") from error
 
 
+from tagdesk.api import jobs, shapes, webhooks
 from tagdesk.api.access import Doorkeeper, Meter, Permission
-from tagdesk.api.body_limit import BodyLimit
+from tagdesk.api.body_limit import JSON, BodyLimit
 from tagdesk.api.metrics import CONTENT_TYPE_LATEST, Metrics
-from tagdesk.api.problems import Problem, install
+from tagdesk.api.openapi import describe
+from tagdesk.api.problems import install
+from tagdesk.api.readiness import Readiness
 from tagdesk.api.requests import Requests
-from tagdesk.api.routes import SMOKE, needs, router
+from tagdesk.api.routes import needs, router
+from tagdesk.connectors.sites import Site
 from tagdesk.desk import Desk
+from tagdesk.desk.hooks import Hooks
+from tagdesk.desk.jobs import JobSettings, Workshop
 from tagdesk.errors import TagdeskError
 from tagdesk.store import StoreUnavailable
 
@@ -43,6 +50,8 @@ class ApiSettings:
         burst: requests that it may send at once.
         body_seconds: within which a request's body must have come.
         follow_seconds: how often another process's promotions are looked for.
+        jobs: how bulk jobs are kept.
+        help_desks: those that send webhooks.
     """
 
     within: float = 2.0
@@ -50,6 +59,8 @@ class ApiSettings:
     burst: float = 100.0
     body_seconds: float = 20.0
     follow_seconds: float = 1.0
+    jobs: JobSettings = field(default_factory=JobSettings)
+    help_desks: tuple[Site, ...] = ()
 
 
 def create_app(desk: Desk, settings: ApiSettings | None = None) -> FastAPI:
@@ -76,13 +87,22 @@ def create_app(desk: Desk, settings: ApiSettings | None = None) -> FastAPI:
     app.state.doorkeeper = Doorkeeper(desk.store)
     app.state.meter = Meter(chosen.rate, chosen.burst)
     app.state.metrics = Metrics()
+    app.state.hooks = Hooks(desk, chosen.help_desks, app.state.metrics.count_write_back)
+    app.state.readiness = Readiness(desk, chosen.within)
+    app.state.workshop = Workshop(desk.store, desk.settings.models, chosen.jobs)
     install(app)
     app.include_router(router)
+    app.include_router(jobs.router)
+    app.include_router(webhooks.router)
     _add_signs_of_life(app)
+    describe(app)
     app.add_middleware(
         BodyLimit,
-        limit_of=lambda path: LARGE if path.endswith("/batch") else SMALL,
-        seconds=chosen.body_seconds,
+        limit_of=lambda path: (
+            chosen.jobs.most_bytes if path == jobs.PATH else LARGE if path.endswith("/batch") else SMALL
+        ),
+        kinds_of=lambda path: tuple(jobs.KINDS) if path == jobs.PATH else (JSON,),
+        seconds_of=lambda path: jobs.UPLOAD_SECONDS if path == jobs.PATH else chosen.body_seconds,
     )
     app.add_middleware(Requests, metrics=app.state.metrics)
     return app
@@ -90,21 +110,17 @@ def create_app(desk: Desk, settings: ApiSettings | None = None) -> FastAPI:
 
 def _add_signs_of_life(app: FastAPI) -> None:
     @app.get("/livez", dependencies=[needs(Permission.PUBLIC)])
-    async def livez() -> dict[str, str]:
+    async def livez() -> shapes.AliveOut:
         """Whether the process runs."""
-        return {"status": "alive"}
+        return shapes.AliveOut(status="alive")
 
-    @app.get("/readyz", dependencies=[needs(Permission.PUBLIC)])
-    async def readyz(request: Request) -> dict[str, object]:
-        """Whether it can label a ticket, and what answers."""
-        desk: Desk = request.app.state.desk
-        (answer,) = await asyncio.wrap_future(desk.ask([SMOKE], within=request.app.state.within))
-        prediction = answer.prediction
-        if not prediction.scores:
-            raise Problem(503, "not_ready", "The model gives no scores.", {"Retry-After": "5"})
-        return {"status": "ready", "model": prediction.model, "policy": prediction.policy}
+    @app.get("/readyz", dependencies=[needs(Permission.PUBLIC)], responses={503: {"description": "Not ready"}})
+    async def readyz(request: Request) -> shapes.ReadyOut:
+        """Whether it can label a ticket, and what answers; found out once a second at most."""
+        prediction = await request.app.state.readiness.check()
+        return shapes.ReadyOut(status="ready", model=prediction.model, policy=prediction.policy)
 
-    @app.get("/metrics", dependencies=[needs(Permission.ADMIN)])
+    @app.get("/metrics", dependencies=[needs(Permission.ADMIN)], response_class=PlainTextResponse)
     async def metrics(request: Request) -> Response:
         """Counts and times, for Prometheus."""
         return Response(request.app.state.metrics.render(request.app.state.desk), media_type=CONTENT_TYPE_LATEST)

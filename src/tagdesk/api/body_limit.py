@@ -20,7 +20,7 @@ class BodyLimit:
         app: what answers.
         limit_of: the most bytes for a path.
         kinds_of: the media types that a path takes; none: any.
-        seconds: within which the whole body must have come.
+        seconds_of: within which the whole body must have come, for a path.
     """
 
     def __init__(
@@ -29,12 +29,12 @@ class BodyLimit:
         *,
         limit_of: Callable[[str], int],
         kinds_of: Callable[[str], tuple[str, ...]] = lambda _path: (JSON,),
-        seconds: float = 20.0,
+        seconds_of: Callable[[str], float] = lambda _path: 20.0,
     ) -> None:
         self.app = app
         self._limit_of = limit_of
         self._kinds_of = kinds_of
-        self._seconds = seconds
+        self._seconds_of = seconds_of
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request, or refuse its body."""
@@ -45,7 +45,7 @@ class BodyLimit:
         request_id = scope.get("state", {}).get("request_id")
         problem = _head_problem(headers, limit, self._kinds_of(scope["path"]))
         if problem is None:
-            counted = _Counted(receive, limit, asyncio.get_running_loop().time() + self._seconds)
+            counted = _Counted(receive, limit, asyncio.get_running_loop().time() + self._seconds_of(scope["path"]))
             try:
                 await self.app(scope, counted, send)
             except Problem as error:

@@ -40,10 +40,24 @@ class Metrics:
             "tagdesk_out_of_scope", "Tickets that belong to no category.", registry=self.registry
         )
         self.gone = Counter("tagdesk_clients_gone", "Clients that left before the answer.", registry=self.registry)
+        self.webhooks = Counter(
+            "tagdesk_webhooks",
+            "Webhooks of help desks, by what became of them.",
+            ["help_desk", "outcome"],
+            registry=self.registry,
+        )
+        self.write_backs = Counter(
+            "tagdesk_write_backs",
+            "Write-backs to help desks, by what became of them.",
+            ["help_desk", "outcome"],
+            registry=self.registry,
+        )
+        self._waiting = Gauge("tagdesk_queued_requests", "Requests that wait for the model.", registry=self.registry)
         self._queued = Gauge("tagdesk_queued_tokens", "Estimated tokens that wait.", registry=self.registry)
         self._behind = Gauge("tagdesk_cases_waiting", "Cases on their way to the store.", registry=self.registry)
         self._dropped = Gauge("tagdesk_cases_dropped", "Cases that never reached the store.", registry=self.registry)
         self._live = Gauge("tagdesk_live", "1 for what answers.", ["model", "policy"], registry=self.registry)
+        self._promotion = Gauge("tagdesk_promotion", "Number of the promotion that answers.", registry=self.registry)
 
     def count(self, predictions: Sequence[Prediction]) -> None:
         """Count what was answered."""
@@ -54,12 +68,18 @@ class Metrics:
             self.without.inc(not prediction.labels)
             self.out_of_scope.inc("out_of_scope" in prediction.flags)
 
+    def count_write_back(self, help_desk: str, outcome: str) -> None:
+        """Count what became of a write-back."""
+        self.write_backs.labels(help_desk, outcome).inc()
+
     def render(self, desk: Desk) -> bytes:
         """The page that Prometheus reads."""
+        self._waiting.set(len(desk.line))
         self._queued.set(desk.line.queued_tokens)
         self._behind.set(len(desk.logbook))
         self._dropped.set(desk.logbook.dropped)
         self._live.clear()
-        model = desk.live.model
-        self._live.labels(model.id, model.policy.id).set(1)
+        live = desk.live
+        self._live.labels(live.model.id, live.model.policy.id).set(1)
+        self._promotion.set(live.promotion)
         return generate_latest(self.registry)

@@ -22,6 +22,8 @@ STATUS_OF_CODE = {
     "store_busy": 503,
     "model_unhealthy": 503,
     "conflict": 409,
+    "disk_full": 507,
+    "jobs_unwritable": 503,
     "no_model": 404,
     "not_found": 404,
 }
@@ -31,7 +33,9 @@ TITLES = {
     403: "The key does not allow this",
     404: "Not found",
     405: "Method not allowed",
+    408: "Too slow",
     409: "In conflict with what is there",
+    410: "Gone",
     411: "Length required",
     413: "Too large",
     415: "Unsupported media type",
@@ -40,6 +44,7 @@ TITLES = {
     431: "Headers too large",
     500: "Internal error",
     503: "Not at the moment",
+    507: "No room",
 }
 
 

@@ -8,30 +8,31 @@ import hashlib
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response, Security
 from fastapi.routing import APIRoute
 from pydantic import Field
 
 from tagdesk.api import shapes
 from tagdesk.api.access import NOBODY, Caller, Doorkeeper, Permission
-from tagdesk.api.problems import Problem, problem_of
+from tagdesk.api.answering import Result, answer, answer_once
+from tagdesk.api.openapi import KEY
+from tagdesk.api.problems import Problem
 from tagdesk.api.strict_json import loads
-from tagdesk.desk import Answer, Desk, Where
-from tagdesk.errors import InputError
+from tagdesk.desk import Desk
 from tagdesk.policy import Policy
 from tagdesk.prediction import Prediction
 from tagdesk.review import Review
 from tagdesk.store import Cursor, Outcome, Reviewed, Selection
-from tagdesk.text import check_text
 
-T = TypeVar("T")
-
-LONG_TEXT = 20_000  # characters from which a text is checked beside the event loop
-SMOKE = "I was charged twice, please refund one"
 MOST_OF_PAGE = 1000
 QUEUE_LOOKS_AT = 1000  # newest cases among which the queue looks
+
+
+NO_CASE = {"description": "There is no such case."}
+IN_PROGRESS = {"description": "A request with this Idempotency-Key is being answered. Ask again in a moment."}
+OVERTAKEN = {"description": "Another promotion came first."}
 
 
 class StrictRequest(Request):
@@ -58,17 +59,19 @@ class StrictRoute(APIRoute):
 def needs(permission: Permission) -> Any:
     """A dependency that gives the caller, or refuses one that may not."""
 
-    async def check(request: Request) -> Caller:
-        if permission is Permission.PUBLIC:
-            return NOBODY
-        keeper: Doorkeeper = request.app.state.doorkeeper
-        caller = await keeper.caller(request.headers.get("authorization"))
-        if not caller.allows(permission):
-            raise Problem(403, "not_allowed", f"The key lacks the scope {permission.value!r}.")
-        request.app.state.meter.take(caller.name)
-        return caller
+    async def nobody() -> Caller:
+        return NOBODY
 
-    check.permission = permission  # type: ignore[attr-defined] # so that a test can list what each route asks for
+    async def caller(request: Request, _described: Annotated[object, Security(KEY)]) -> Caller:
+        keeper: Doorkeeper = request.app.state.doorkeeper
+        found = await keeper.caller(request.headers.get("authorization"))
+        if not found.allows(permission):
+            raise Problem(403, "not_allowed", f"The key lacks the scope {permission.value!r}.")
+        request.app.state.meter.take(found.name)
+        return found
+
+    check: Any = nobody if permission is Permission.PUBLIC else caller
+    check.permission = permission  # so that a test can list what each route asks for
     return Depends(check)
 
 
@@ -82,38 +85,42 @@ Predicts = Annotated[Caller, needs(Permission.PREDICT)]
 Reviews = Annotated[Caller, needs(Permission.REVIEW)]
 Administers = Annotated[Caller, needs(Permission.ADMIN)]
 
+IdempotencyKey = Annotated[shapes.Id | None, Header(description="Your name for this request, so that it counts once.")]
+
 router = APIRouter(prefix="/v1", route_class=StrictRoute)
 
 
-@router.post("/predict")
-async def predict(ticket: shapes.TicketIn, request: Request, desk: TheDesk, caller: Predicts) -> shapes.PredictionOut:
-    """Label one ticket."""
-    (result,) = await _answers([ticket], request, desk, caller)
-    if isinstance(result, InputError):
-        raise problem_of(result)
+@router.post("/predict", responses={409: IN_PROGRESS})
+async def predict(
+    ticket: shapes.TicketIn, request: Request, desk: TheDesk, caller: Predicts, idempotency_key: IdempotencyKey = None
+) -> shapes.PredictionOut:
+    """Label one ticket; sent again under the same Idempotency-Key it is the same case with the same answer."""
+    (result,) = await _answer([ticket], request, desk, caller, idempotency_key)
+    if isinstance(result, shapes.ItemError):
+        raise Problem(422, result.code, result.detail)
     return result
 
 
-@router.post("/predict/batch")
-async def predict_batch(batch: shapes.BatchIn, request: Request, desk: TheDesk, caller: Predicts) -> shapes.BatchOut:
-    """Label several tickets; one that cannot be read gets an error of its own."""
-    results = await _answers(batch.tickets, request, desk, caller)
+@router.post("/predict/batch", responses={409: IN_PROGRESS})
+async def predict_batch(
+    batch: shapes.BatchIn, request: Request, desk: TheDesk, caller: Predicts, idempotency_key: IdempotencyKey = None
+) -> shapes.BatchOut:
+    """Label several tickets; one that cannot be read gets an error of its own. An Idempotency-Key is for all."""
+    results = await _answer(batch.tickets, request, desk, caller, idempotency_key)
     items = [
-        shapes.ItemOut(error=shapes.ItemError(code=result.code, detail=str(result)))
-        if isinstance(result, InputError)
-        else shapes.ItemOut(prediction=result)
+        shapes.ItemOut(error=result) if isinstance(result, shapes.ItemError) else shapes.ItemOut(prediction=result)
         for result in results
     ]
     return shapes.BatchOut(results=items, request_id=request.state.request_id)
 
 
-@router.post("/reviews")
+@router.post("/reviews", responses={404: NO_CASE})
 async def review(
     body: shapes.ReviewIn,
     request: Request,
     desk: TheDesk,
     caller: Reviews,
-    idempotency_key: Annotated[shapes.Id | None, Header()] = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> shapes.ReviewOut:
     """Say which labels are right for a case; sent again under the same Idempotency-Key it counts once."""
     # What the client calls the key is hashed: it may hold anything.
@@ -147,7 +154,7 @@ async def cases(
     return shapes.CasesOut(cases=[_case_out(entry) for entry in found], next=token)
 
 
-@router.get("/cases/{case}")
+@router.get("/cases/{case}", responses={404: NO_CASE})
 async def case(case: shapes.Id, desk: TheDesk, caller: Reviews) -> shapes.CaseOut:
     """One case with its reviews."""
     found = await asyncio.to_thread(_reviewed_page, desk, Selection(caller.tenant, case=case), None, 1)
@@ -167,11 +174,11 @@ async def queue(desk: TheDesk, caller: Reviews, limit: Annotated[int, Query(ge=1
 
 
 @router.get("/taxonomy")
-async def taxonomy(desk: TheDesk, _caller: Predicts) -> dict[str, Any]:
+async def taxonomy(desk: TheDesk, _caller: Predicts) -> shapes.TaxonomyOut:
     """The categories of the model that answers."""
     model = desk.live.model
-    labels = [{"name": label.name, "description": label.description} for label in model.taxonomy.labels]
-    return {"taxonomy": model.taxonomy.fingerprint, "model": model.id, "labels": labels}
+    labels = [shapes.CategoryOut(name=label.name, description=label.description) for label in model.taxonomy.labels]
+    return shapes.TaxonomyOut(taxonomy=model.taxonomy.fingerprint, model=model.id, labels=labels)
 
 
 @router.get("/models")
@@ -195,7 +202,7 @@ async def models(desk: TheDesk, _caller: Predicts) -> shapes.ModelsOut:
     )
 
 
-@router.post("/models/{model}/promote")
+@router.post("/models/{model}/promote", responses={404: {"description": "There is no such model."}, 409: OVERTAKEN})
 async def promote(
     model: Annotated[str, Field(pattern=r"^[A-Za-z0-9]{1,64}$")],
     body: shapes.PromoteIn,
@@ -207,7 +214,9 @@ async def promote(
     return shapes.PromotionOut.model_validate(promotion.to_dict())
 
 
-@router.post("/rollback")
+@router.post(
+    "/rollback", responses={404: {"description": "Nothing to go back to, or its model is gone."}, 409: OVERTAKEN}
+)
 async def rollback(body: shapes.RollbackIn, desk: TheDesk, _caller: Administers) -> shapes.PromotionOut:
     """Let the model answer that did before."""
     promotion = await asyncio.to_thread(desk.rollback, who=body.who, why=body.why)
@@ -224,80 +233,12 @@ async def erase(body: shapes.EraseIn, desk: TheDesk, caller: Administers) -> sha
     return shapes.EraseOut(cases=await asyncio.to_thread(desk.erase, which, who=body.who))
 
 
-async def _answers(
-    tickets: Sequence[shapes.TicketIn], request: Request, desk: Desk, caller: Caller
-) -> list[shapes.PredictionOut | InputError]:
-    """A prediction or an error for each ticket; all predictions are by one model."""
-    size = sum(len(ticket.text) for ticket in tickets)
-    texts = [ticket.text for ticket in tickets]
-    faults = await asyncio.to_thread(_faults, texts) if size > LONG_TEXT else _faults(texts)
-    errors = {place: fault for place, fault in enumerate(faults) if fault is not None}
-    good = [place for place in range(len(tickets)) if place not in errors]
-    answers: dict[int, shapes.PredictionOut] = {}
-    if good:
-        future = desk.ask([tickets[place].text for place in good], within=request.app.state.within)
-        given = await _unless_gone(asyncio.wrap_future(future), request)
-        predictions = [answer.prediction for answer in given]
-        places = [
-            Where(caller.tenant, ticket=tickets[place].ticket, source=None, unit=tickets[place].customer)
-            for place in good
-        ]
-        request.app.state.metrics.count(predictions)
-        cases = desk.remember(predictions, places)
-        for place, answer, one in zip(good, given, cases, strict=True):
-            answers[place] = _prediction_out(one.id, answer, request.state.request_id)
-    return [errors[place] if place in errors else answers[place] for place in range(len(tickets))]
-
-
-async def _unless_gone(answer: asyncio.Future[T], request: Request) -> T:
-    """The answer; where the client leaves before it comes, nobody needs it any more."""
-    gone = asyncio.ensure_future(_disconnected(request))
-    try:
-        waiting: set[asyncio.Future[Any]] = {answer, gone}
-        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        if not answer.done():
-            answer.cancel()
-            request.app.state.metrics.gone.inc()
-            raise Problem(499, "client_gone", "The client left before the answer.")
-        return answer.result()
-    finally:
-        gone.cancel()
-
-
-async def _disconnected(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-
-
-def _faults(texts: Sequence[str]) -> list[InputError | None]:
-    """Why each text cannot be labelled; None where it can."""
-    found: list[InputError | None] = []
-    for text in texts:
-        try:
-            check_text(text)
-        except InputError as error:
-            found.append(error)
-        else:
-            found.append(None)
-    return found
-
-
-def _prediction_out(case_id: str, answer: Answer, request_id: str) -> shapes.PredictionOut:
-    prediction = answer.prediction
-    return shapes.PredictionOut(
-        id=case_id,
-        labels=list(prediction.labels),
-        scores={
-            label: shapes.LabelOut(score=round(score, 6), decision=prediction.decisions[label].word)
-            for label, score in prediction.scores.items()
-        },
-        out_of_scope=None if prediction.out_of_scope is None else round(prediction.out_of_scope, 6),
-        flags=list(prediction.flags),
-        model=prediction.model,
-        policy=prediction.policy,
-        taxonomy=answer.taxonomy,
-        request_id=request_id,
-    )
+async def _answer(
+    tickets: Sequence[shapes.TicketIn], request: Request, desk: Desk, caller: Caller, key: str | None
+) -> list[Result]:
+    if key is None:
+        return await answer(tickets, request, desk, caller)
+    return await answer_once(tickets, request, desk, caller, key)
 
 
 def _reviewed_page(desk: Desk, which: Selection, after: Cursor | None, limit: int) -> list[Reviewed]:

@@ -76,13 +76,21 @@ _HOMES: dict[str, tuple[str, tuple[str, ...]]] = {
             "tagdesk distil models/0123456789ab tickets.jsonl --spliced 50000",
         ),
     ),
-    "models": ("models", ("tagdesk models", "tagdesk models --models elsewhere --json")),
     "card": ("models", ("tagdesk card starter", "tagdesk card models/0123456789ab > CARD.md")),
+    "rollback": ("registry", ('tagdesk rollback --who ada --why "worse on invoices"',)),
     "serve": (
         "service",
         (
             "tagdesk serve",
             "tagdesk serve --host 0.0.0.0 --port 8000 --store postgresql://tagdesk:secret@db/tagdesk",
+        ),
+    ),
+    "models": (
+        "registry",
+        (
+            "tagdesk models",
+            "tagdesk models --models elsewhere --json",
+            'tagdesk models promote 0123456789ab --who ada --why "better on our tickets"',
         ),
     ),
     "keys": (
@@ -91,6 +99,16 @@ _HOMES: dict[str, tuple[str, tuple[str, ...]]] = {
             "tagdesk keys create helpdesk --scope predict --scope review",
             "tagdesk keys list",
             "tagdesk keys revoke helpdesk",
+        ),
+    ),
+    "store": (
+        "store",
+        (
+            "tagdesk store check",
+            "tagdesk store backup tagdesk-monday.db",
+            "tagdesk store export corrected.jsonl",
+            "tagdesk store erase --customer c-1234 --who ada",
+            "tagdesk store retain --days 90 --yes",
         ),
     ),
 }

@@ -1,4 +1,4 @@
-"""Commands about models that exist: list, describe, export."""
+"""Commands about models that exist: describe, export, distil."""
 
 from __future__ import annotations
 
@@ -10,26 +10,9 @@ import typer
 from tagdesk.cli import options, reading, screen
 from tagdesk.dataset import Columns, File
 from tagdesk.errors import InputError, UsageError
-from tagdesk.model import STARTER, Model, find_model, list_models, read_manifest
+from tagdesk.model import Model
 
 LARGEST_CHECK = 5000  # texts on which an export is compared; more tell nothing new
-
-
-def models(
-    root: options.Models = Path("models"),
-    as_json: options.Json = False,
-) -> None:
-    """List the models: the shipped one, then the newest."""
-    found = [(STARTER, read_manifest(find_model(STARTER)))]
-    found += [(str(root / manifest.id), manifest) for manifest in list_models(root)]
-    if as_json:
-        screen.print_json([{"name": name} | manifest.to_dict() for name, manifest in found])
-        return
-    rows = [
-        (manifest.id, name, manifest.kind, manifest.origin.get("tickets"), _encoder(manifest.origin))
-        for name, manifest in found
-    ]
-    screen.out().print(screen.plain_table(["id", "name or folder", "kind", "tickets", "encoder"], rows))
 
 
 def card(
@@ -128,7 +111,7 @@ def distil_model(
     screen.out().print(screen.mapping_lines(facts), markup=False)
 
 
-COMMANDS = {"models": models, "card": card, "export": export_model, "distil": distil_model}
+COMMANDS = {"card": card, "export": export_model, "distil": distil_model}
 
 
 def _text_alone(column: str | None) -> Columns:
@@ -143,8 +126,3 @@ def _texts(file: Path, text_column: str | None) -> list[str]:
             f"{file} holds no ticket to compare on. Name another file, or leave out --check.", code="empty"
         )
     return texts
-
-
-def _encoder(origin: object) -> str:
-    recipe = origin.get("recipe") if isinstance(origin, dict) else None
-    return str(recipe.get("encoder", "-")) if isinstance(recipe, dict) else "-"

@@ -17,9 +17,7 @@ Models: TypeAlias = Annotated[
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Tier: TypeAlias = Annotated[
     str | None,
-    typer.Option(
-        "--tier", help="fast, balanced or exact, where the model has them; else its own choice."
-    ),
+    typer.Option("--tier", help="fast, balanced or exact, where the model has them; else its own choice."),
 ]
 Threshold: TypeAlias = Annotated[
     float | None,

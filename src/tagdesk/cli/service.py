@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -47,13 +48,30 @@ def serve(
     keep_text: Annotated[
         bool, typer.Option(envvar="TAGDESK_KEEP_TEXT", help="Keep texts, personal data removed, to learn from them.")
     ] = True,
+    jobs: Annotated[
+        Path | None,
+        typer.Option(envvar="TAGDESK_JOBS", help="The folder of bulk jobs' files; else beside the store's file."),
+    ] = None,
+    job_bytes: Annotated[
+        int, typer.Option(envvar="TAGDESK_JOB_BYTES", help="The most bytes of a file to label.", min=1)
+    ] = 1_000_000_000,
+    job_days: Annotated[
+        float, typer.Option(envvar="TAGDESK_JOB_DAYS", help="Days that a job's result is kept.", min=0)
+    ] = 7.0,
+    help_desks: Annotated[
+        Path | None,
+        typer.Option(envvar="TAGDESK_HELP_DESKS", help="A TOML file of help desks that send webhooks."),
+    ] = None,
 ) -> None:
     """Answer over HTTP: predictions, reviews, promotions. /openapi.json describes it."""
     from tagdesk.api import ApiSettings  # noqa: PLC0415 - the other commands do without it
     from tagdesk.api.server import run  # noqa: PLC0415 - the same
+    from tagdesk.connectors.sites import read_sites  # noqa: PLC0415 - the same
     from tagdesk.desk import Desk, Settings  # noqa: PLC0415 - the same
+    from tagdesk.desk.jobs import JobSettings  # noqa: PLC0415 - the same
     from tagdesk.store import Store  # noqa: PLC0415 - the same
 
+    sites = () if help_desks is None else tuple(read_sites(help_desks, os.environ))
     with Store.open(store) as opened:
         if not _is_this_machine(host) and not any(key.is_live for key in opened.keys.all()):
             raise UsageError(
@@ -64,7 +82,9 @@ def serve(
         desk = Desk(opened, settings)
         try:
             with suppress(KeyboardInterrupt):  # the usual end, after all who asked were answered
-                run(desk, ApiSettings(within=within, rate=rate), host=host, port=port)
+                bulk = JobSettings(jobs, most_bytes=job_bytes, keep_days=job_days)
+                chosen = ApiSettings(within=within, rate=rate, jobs=bulk, help_desks=sites)
+                run(desk, chosen, host=host, port=port)
         finally:
             desk.close()
 

@@ -12,14 +12,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tagdesk.case import Case, sortable_id
-from tagdesk.desk.candidate import open_checked
+from tagdesk.desk import registry
+from tagdesk.desk.candidate import open_checked, open_promoted
 from tagdesk.desk.line import Line, Overloaded, TooLate
 from tagdesk.desk.logbook import Logbook
-from tagdesk.errors import InputError, Refused, UsageError
-from tagdesk.model import STARTER, Manifest, Model, ReadingCache, find_model, list_models, read_manifest
+from tagdesk.errors import Refused, UsageError
+from tagdesk.model import STARTER, Manifest, Model, ReadingCache, find_model, read_manifest
 from tagdesk.prediction import Prediction
 from tagdesk.redact import redact
 from tagdesk.review import Review
+from tagdesk.store import Answer as ToldAnswer
 from tagdesk.store import Decided, NotFound, Outcome, Promotion, Selection, Store
 
 __all__ = ["Answer", "Desk", "Live", "Overloaded", "Settings", "TooLate", "Where"]
@@ -94,7 +96,7 @@ class Desk:
         self._swap = threading.Lock()
         current = store.promotions.current()
         name = current.model if current else STARTER
-        opened = Model.load(self._name(name), models=settings.models)
+        opened = Model.load(registry.named(name), models=settings.models)
         self._live = Live(self._ready(opened), current.number if current else 0)
         self.logbook = Logbook(store, self._without_personal_data)
         self.line: Line[Answer] = Line(self._answer, longest_wait=settings.longest_wait)
@@ -111,10 +113,10 @@ class Desk:
         """
         return self.line.submit(texts, within=within)
 
-    def remember(self, predictions: Sequence[Prediction], places: Sequence[Where]) -> list[Case]:
-        """Log predictions and give the cases; they reach the store soon, their texts without personal data."""
+    def cases(self, predictions: Sequence[Prediction], places: Sequence[Where]) -> list[Case]:
+        """Predictions as cases, which nobody has logged yet."""
         now = self.now()
-        cases = [
+        return [
             Case(
                 sortable_id(now, secrets.token_bytes(10)),
                 where.tenant,
@@ -126,8 +128,21 @@ class Desk:
             )
             for prediction, where in zip(predictions, places, strict=True)
         ]
+
+    def remember(self, predictions: Sequence[Prediction], places: Sequence[Where]) -> list[Case]:
+        """Log predictions and give the cases; they reach the store soon, their texts without personal data."""
+        cases = self.cases(predictions, places)
         self.logbook.add(cases)
         return cases
+
+    def keep(self, cases: Sequence[Case], told: ToldAnswer) -> None:
+        """Log cases with what was answered to the request that they come from; on the disk when this returns.
+
+        Raises:
+            Conflict: where the request has been answered meanwhile.
+            StoreUnavailable: where nothing was kept.
+        """
+        self.store.cases.add([self._without_personal_data(case) for case in cases], answer=told)
 
     def review(self, reviews: Sequence[Review], *, tenant: str) -> list[Outcome]:
         """Keep what people found; what this returns from is on the disk.
@@ -150,7 +165,9 @@ class Desk:
 
     def models(self) -> list[Manifest]:
         """What can be promoted: the starter, then the models of the folder, newest first."""
-        return [read_manifest(find_model(STARTER)), *list_models(self.settings.models)]
+        found = registry.here(self.settings.models)
+        registry.note(self.store, found, now=self.now())
+        return found
 
     def promote(self, model: str, *, who: str, why: str, expected: int | None = None) -> Promotion:
         """Let a model answer from now on, in this process at once and in others that share the store within seconds.
@@ -173,7 +190,7 @@ class Desk:
             current, before = self.store.promotions.current(), self.store.promotions.before_current()
             if current is None or before is None:
                 raise NotFound("Nothing was promoted before, so there is nothing to roll back to.")
-            opened = self._open(before.model, before.policy)
+            opened = self._open(before.model, before)
             decided = Decided(who, self.now(), why)
             promotion = self.store.promotions.rollback(decided, expected=current.number)
             self._live = Live(opened, promotion.number)
@@ -193,7 +210,8 @@ class Desk:
             if (current.model, current.policy) == (self._live.model.id, self._live.model.policy.id):
                 self._live = Live(self._live.model, current.number)
                 return False
-            self._live = Live(self._open(current.model, current.policy), current.number)
+            opened = open_promoted(registry.named(current.model), self.settings.models)
+            self._live = Live(self._ready(opened, current), current.number)
             return True
 
     def erase(self, which: Selection, *, who: str) -> int:
@@ -212,37 +230,28 @@ class Desk:
     def _promote(self, name: str, who: str, why: str, expected: int | None) -> Promotion:
         live = self._live
         opened = live.model if name in {live.model.id, _starter_if(live)} else self._open(name, None)
-        was_none = self.store.promotions.current() is None
-        if was_none and live.promotion == 0 and opened is not live.model:
-            # What answered before the first promotion is on record too, so that there is something to go back to.
-            first = Decided(who, self.now(), "answered before the first promotion")
-            self.store.promotions.promote(live.model.id, live.model.policy.id, first, expected=0)
-            expected = None if expected == 0 else expected
-        decided = Decided(who, self.now(), why)
-        promotion = self.store.promotions.promote(opened.id, opened.policy.id, decided, expected=expected)
+        before = live.model if live.promotion == 0 else None
+        promotion = registry.record(self.store, opened, before, Decided(who, self.now(), why), expected=expected)
         self._live = Live(opened, promotion.number)
         LOG.info("promoted", extra={"model": opened.id, "who": who})
         return promotion
 
-    def _open(self, model: str, policy: str | None) -> Model:
-        opened = open_checked(self._name(model), self.settings.models)
-        if policy is not None and opened.policy.id != policy:
+    def _open(self, model: str, promotion: Promotion | None) -> Model:
+        return self._ready(open_checked(registry.named(model), self.settings.models), promotion)
+
+    def _ready(self, model: Model, promotion: Promotion | None = None) -> Model:
+        """The model with its cache; raises Refused where it, or its policy, is not the one that was promoted."""
+        if promotion is not None and model.id != promotion.model:
             raise Refused(
-                f"Model {opened.id} holds another policy than the one that was promoted. Promote it again.",
+                f"The folder of model {promotion.model} holds another model, {model.id}. Put the right one back.",
+                code="model_changed",
+            )
+        if promotion is not None and model.policy.id != promotion.policy:
+            raise Refused(
+                f"Model {model.id} holds another policy than the one that was promoted. Promote it again.",
                 code="policy_changed",
             )
-        return self._ready(opened)
-
-    def _ready(self, model: Model) -> Model:
         return replace(model, cache=ReadingCache(self.settings.cached)) if self.settings.cached else model
-
-    def _name(self, model: str) -> str:
-        """`starter` for the id of the model that ships, since it lies in no folder of models."""
-        if model == STARTER or model == read_manifest(find_model(STARTER)).id:
-            return STARTER
-        if not model.isalnum() or not model.isascii():
-            raise InputError("A model is named by its id: letters and digits.", code="no_model")
-        return model
 
     def _without_personal_data(self, case: Case) -> Case:
         text = redact(case.prediction.text).text if self.settings.keeps_text else ""

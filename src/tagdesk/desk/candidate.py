@@ -1,4 +1,4 @@
-"""Opens a model that shall answer: first in a process of its own, so that a bad folder kills nobody else."""
+"""Opens a model that shall answer; one that nobody tried yet first in a process of its own, where it kills nobody."""
 
 from __future__ import annotations
 
@@ -26,6 +26,17 @@ def open_checked(name: str, models: Path, *, seconds: float = SECONDS) -> Model:
                 f"Model {model.id} gives other probabilities each time it is opened. Train it again.",
                 code="model_unhealthy",
             )
+    return model
+
+
+def open_promoted(name: str, models: Path) -> Model:
+    """The model of that id, which who promoted it has tried; raises ArtefactError where it is not fit here.
+
+    Its checksums say that its bytes are those that were tried. So it is opened right here, in a fraction of the time
+    that a process of its own takes, and asked the golden texts; what gives no probabilities stays out.
+    """
+    model = Model.load(find_model(name, models=models))
+    model.predict(GOLDEN)
     return model
 
 

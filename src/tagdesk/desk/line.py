@@ -84,6 +84,10 @@ class Line(Generic[T]):
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def __len__(self) -> int:
+        """How many requests wait."""
+        return len(self._queue)
+
     @property
     def queued_tokens(self) -> float:
         """Estimated tokens that wait or are being read."""
