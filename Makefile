@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format notebooks data-report starter bench bench-seed bench-int8 bench-judgement bench-audit bench-leaks bench-generated bench-encoders bench-neighbours bench-peers bench-messages docs clean
+.PHONY: help demo test check format notebooks data-report starter bench bench-seed bench-int8 bench-judgement bench-audit bench-leaks bench-generated bench-encoders bench-neighbours bench-peers bench-messages prove docs clean
 
 help:  ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 18
@@ -74,6 +74,9 @@ bench-peers: $(VENV)/dev  ## Compare with other classifiers, each in an environm
 
 bench-messages: $(VENV)/dev  ## Score the shipped model on public messages it has never seen
 	$(BIN)/python benchmarks/messages.py --data $(DATA)
+
+prove: $(VENV)/dev  ## Hurt a real service in every way and count what went wrong; hours, and root for a small disk
+	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/prove.py
 
 docs: $(VENV)/dev  ## Write the command reference anew
 	$(BIN)/python scripts/cli_reference.py

@@ -109,12 +109,13 @@ class Result:
     def summary(self) -> dict[str, Any]:
         """The figures by name; times in seconds."""
         good = [shot for shot in self.shots if shot.status == 200]
+        in_time = sum(shot.due + shot.seconds <= self.seconds for shot in good)  # before the sending ended
         late = [shot.late for shot in self.shots]
         return {
             "requests": len(self.shots),
             "seconds": round(self.seconds, 2),
             "rate": round(len(self.shots) / self.seconds, 2) if self.seconds else 0.0,
-            "goodput": round(len(good) / self.seconds, 2) if self.seconds else 0.0,
+            "goodput": round(in_time / self.seconds, 2) if self.seconds else 0.0,
             "statuses": {str(status): n for status, n in sorted(Counter(shot.status for shot in self.shots).items())},
             "refused_without_retry_after": sum(shot.status == 503 and not shot.says_when for shot in self.shots),
             "models": dict(Counter(shot.model for shot in good)),

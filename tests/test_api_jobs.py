@@ -144,9 +144,7 @@ def test_formats_columns_and_encodings_are_what_the_query_says(client: TestClien
     first = send(client, lines, NDJSON, "?text=Message&output=parquet&write=labels").json()
     semicolons = "Text;n\r\ncarte bloquée;1\r\n".encode("cp1252")
     second = send(client, semicolons, CSV, "?encoding=cp1252&delimiter=%3B&output=jsonl").json()
-    sink = io.BytesIO()
-    pq.write_table(pa.table({"text": ["card charged", None], "n": [1, 2]}), sink)
-    third = send(client, sink.getvalue(), PARQUET).json()
+    third = send(client, parquet(text=["card charged", None], n=[1, 2]), PARQUET).json()
     assert [ended(client, job["id"])["error"] for job in (first, second, third)] == [None, None, None]
     fetched = client.get(f"/v1/jobs/{first['id']}/result")
     assert fetched.headers["content-type"] == PARQUET
@@ -161,6 +159,12 @@ def test_formats_columns_and_encodings_are_what_the_query_says(client: TestClien
     assert pq.read_table(io.BytesIO(client.get(f"/v1/jobs/{third['id']}/result").content))["n"].to_pylist() == [1]
 
 
+def parquet(**columns: list[Any]) -> bytes:
+    sink = io.BytesIO()
+    pq.write_table(pa.table(columns), sink)
+    return sink.getvalue()
+
+
 HOSTILE: dict[str, tuple[bytes, str, str, str]] = {
     "F1 empty": (b"", CSV, "", "empty"),
     "empty lines": (b"", NDJSON, "", "empty"),
@@ -173,7 +177,7 @@ HOSTILE: dict[str, tuple[bytes, str, str, str]] = {
     "a web page": (f"<html>{CANARY}</html>".encode(), CSV, "", "not_csv"),
     "a pickle": (b"\x80\x04\x95" + CANARY.encode(), CSV, "", "not_csv"),
     "CSV as Parquet": (GOOD, PARQUET, "", "not_parquet"),
-    "a cut Parquet file": (b"PAR1" + b"\0" * 100, PARQUET, "", "damaged"),
+    "a cut Parquet file": (parquet(text=["card charged"] * 50)[:-40], PARQUET, "", "not_parquet"),
     "two columns of a name": (f"text,{CANARY},{CANARY}\na,b,c\n".encode(), CSV, "", "duplicate_column"),
     "a name that the result needs": (b"text,decision\ncard,x\n", CSV, "", "duplicate_column"),
 }
@@ -221,9 +225,9 @@ def test_a_file_is_called_as_we_call_it(client: TestClient) -> None:  # F29
     header = {"content-disposition": 'attachment; filename="../../zanzibar.csv"'}
     id_ = send(client, GOOD, "Text/CSV; charset=utf-8", **header).json()["id"]
     assert ended(client, id_)["state"] == "done"
-    names = {path.name for path in files(client).rglob("*")}
-    assert names <= {id_, "input.csv", "result.csv", "summary.json", "lock"} | {p.name for p in files(client).iterdir()}
-    assert not any("zanzibar" in name for name in names)
+    names = {path.name for path in (files(client) / id_).iterdir()}
+    assert names <= {"input.csv", "result.csv", "summary.json", "lock"}
+    assert not list(files(client).parent.rglob("*zanzibar*"))
 
 
 @pytest.mark.parametrize("has_length", [True, False])
@@ -448,7 +452,7 @@ def finished_parts(folder: Path) -> int:
 def test_a_job_goes_on_where_it_stood_when_its_service_was_killed(
     saved: Path, models: dict[str, Model], tmp_path: Path
 ) -> None:
-    store, folder, body = tmp_path / "tagdesk.db", tmp_path / "tagdesk.db.jobs", table(80_000)
+    store, folder, body = tmp_path / "tagdesk.db", tmp_path / "tagdesk.db.jobs", table(50_000)
     with Store.open(store) as opened:
         desk = Desk(opened, Settings(models=saved))
         desk.promote(models["onnx"].id, who="ada", why="it is quick")
@@ -473,7 +477,7 @@ def test_a_job_goes_on_where_it_stood_when_its_service_was_killed(
     with Served(store, saved) as service:
         until(lambda: State(service.job(id_)["state"]).is_final)
         job = service.job(id_)
-        assert (job["state"], job["rows"]) == ("done", 80_000)
+        assert (job["state"], job["rows"]) == ("done", 50_000)
         result, rejects = labelled(body, "out.csv", models["onnx"], tmp_path)
         assert service.ask("GET", f"/v1/jobs/{id_}/result") == (200, result)
         assert service.ask("GET", f"/v1/jobs/{id_}/rejects") == (200, rejects)

@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,9 +15,10 @@ import pytest
 from help_desks import TEXT, House, house, message
 from tagdesk.api import ApiSettings, create_app
 from tagdesk.connectors import NAMES
-from tagdesk.desk import Desk, Settings
+from tagdesk.desk import Desk, Live, Settings
 from tagdesk.review import Source
 from tagdesk.store import Store
+from tagdesk.taxonomy import Label, Taxonomy
 from test_connectors import SHAPES, SIGNINGS, TIMED
 from test_connectors_help_desk import ECHOES, TAGS, failing, made, serving
 from test_connectors_help_desk import Desk as HelpDesk
@@ -197,12 +199,36 @@ def test_a_help_desk_that_hangs_slows_no_prediction(zen: House) -> None:
         began = time.perf_counter()
         for n in range(20):
             assert zen.client.post("/v1/predict", json={"text": f"{TEXT} {n}"}).status_code == 200
-        assert time.perf_counter() - began < 2.0  # the first call to the help desk takes as long as that
+        assert time.perf_counter() - began < 20.0  # had each waited for a call to the help desk: 40 s
     finally:
         go.set()
 
 
-def test_a_dry_run_reads_and_writes_nothing(desk: Desk, name: str) -> None:
+def test_a_message_that_finds_the_line_full_is_taken_when_it_is_sent_again(zen: House) -> None:
+    zen.desk.line._queued = 1e9  # as if very much waited
+    answer = zen.say()
+    zen.desk.line._queued = 0.0
+    assert (answer.status_code, answer.json()["code"]) == (503, "overloaded")
+    assert int(answer.headers["Retry-After"]) > 0
+    labelled(zen)
+    assert len(zen.cases()) == 1
+
+
+def test_a_model_with_labels_that_cannot_be_tags_there_still_labels(
+    zen: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = zen.desk.live
+    names = ("Same one", "same-one")
+    odd = replace(live.model, taxonomy=Taxonomy(tuple(map(Label, (*names, *live.model.taxonomy.names[2:])))))
+    monkeypatch.setattr(zen.desk, "_live", Live(odd, live.promotion))
+    assert outcome(zen.say())[0] == "labelled"
+    assert zen.written() == "away"
+    zen.server.tags.append(TAGS[0])
+    assert outcome(zen.echo()) == ("ignored", "unchanged")
+    assert (made(zen.server), zen.reviews()) == ([], [])
+
+
+def test_a_dry_run_writes_nothing(desk: Desk, name: str) -> None:
     with serving(HelpDesk("zendesk")) as server, house(desk, server, name, is_dry=True) as here:
         assert outcome(here.say())[0] == "labelled"
         assert here.written() == "planned"

@@ -38,10 +38,14 @@ def read(document: dict[str, Any], own: Own = OWN) -> Incoming:
     return connector("chatwoot").read(Delivery("chatwoot", "delivery", "digest", json.dumps(document).encode()), own)
 
 
+def test_a_message_without_an_id_bears_that_of_its_delivery() -> None:
+    assert read(MESSAGE | {"id": None}).event_id == "delivery"
+
+
 def test_what_the_contact_wrote_is_a_message() -> None:
     assert read(MESSAGE) == Incoming(
         "chatwoot",
-        "delivery",
+        "message 900",
         "digest",
         "message",
         "5",

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -133,3 +134,15 @@ def test_a_tag_that_is_too_long_there_is_told(tmp_path: Path) -> None:
     (site,) = read(f"[acme]\n{ZENDESK}".replace("zendesk", "freshdesk"), tmp_path)
     with pytest.raises(UsageError, match="more than the 32 characters"):
         site.check(["A label with rather many words in it"])
+
+
+def test_the_examples_of_the_manual_can_be_read(tmp_path: Path) -> None:
+    page = (Path(__file__).parent.parent / "docs" / "how-to" / "help-desks.md").read_text(encoding="utf-8")
+    blocks = [part.partition("```")[0] for part in page.split("```toml\n")[1:]]
+    variables = dict.fromkeys(re.findall(r'_env = "(\w+)"', page), "x")
+    for number, block in enumerate(blocks):
+        path = tmp_path / f"{number}.toml"
+        path.write_text(block, encoding="utf-8")
+        (site,) = read_sites(path, variables)
+        site.check(["Billing Issue", "Refund Request"])
+    assert len(blocks) == 5

@@ -66,7 +66,7 @@ def test_settings_are_read_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{}", "[]", "7", '{"max_tokens": "64"}', "[" * 100_000, '{"max_tokens": 64}' + " " * 10_001 + "x"]
+    "text", ["", "{}", "[]", "7", '{"max_tokens": "64"}', "[" * 100_000, '{"max_tokens": 64}' + " " * 100_001 + "x"]
 )
 def test_settings_that_are_none_are_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "scorer.json").write_text(text, encoding="utf-8")

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -20,11 +20,13 @@ from typing import Self
 from load import percentile
 from prove.claim import Claim, at_most, none_of
 from prove.client import Answer, Client
-from prove.kills import Wanted, kept_once
+from prove.leaks import leaks
 from prove.models import second_model
-from prove.planted import COUNT, Datum, malformed, planted
+from prove.planted import COUNT
 from prove.service import Service, command_line
+from prove.settings import wrong_settings
 from prove.texts import own_texts
+from prove.work import Wanted, kept_once
 from tagdesk.model import Model
 
 PATIENT = ("--within", "60", "--longest-wait", "60")  # a busy machine is not what is asked about here
@@ -34,7 +36,6 @@ LONG = 30_000  # characters of the longest tickets that are asked beside
 CALM = 3.0  # seconds of work before and after a fault
 SOON = 2.0  # seconds within which predictions are answered while the store is gone
 SETTLED = 120.0  # seconds in which everything must be in the store again
-STARTED = 120.0  # seconds in which a service must have ended by itself
 WHY = {"who": "prove", "why": "a fault"}
 
 
@@ -226,7 +227,12 @@ def prediction_claims(watch: Watch, name: str, start: float, end: float) -> list
         }
         claims += [
             none_of(f"{name}: predictions of {kind} tickets that failed", failed.total(), len(seen), about),
-            at_most(f"{name}: p99 of them", percentile(times, 99) if times else float("inf"), SOON, "s"),
+            at_most(
+                f"{name}: p99 of predictions of {kind} tickets",
+                percentile(times, 99) if times else float("inf"),
+                SOON,
+                "s",
+            ),
         ]
     return claims
 
@@ -235,11 +241,10 @@ def review_claim(watch: Watch, fault: Fault, start: float, end: float) -> Claim:
     """What reviews were told between two moments; at least one of them must have met the fault."""
     reviews = watch.during("review", start, end)
     statuses = Counter(str(seen.status) for seen in reviews)
-    odd = sum(seen.status not in fault.statuses or (seen.status == 503 and not seen.says_when) for seen in reviews) + (
-        not statuses["503"]
-    )
+    odd = sum(seen.status not in fault.statuses or (seen.status == 503 and not seen.says_when) for seen in reviews)
     allowed = "503 with Retry-After" + (", or kept after all" if 200 in fault.statuses else "")
-    return none_of(f"{fault.name}: reviews answered otherwise than {allowed}", odd, len(reviews), dict(statuses))
+    claim = none_of(f"{fault.name}: reviews answered otherwise than {allowed}", odd, len(reviews), dict(statuses))
+    return replace(claim, holds=claim.holds and statuses["503"] > 0)
 
 
 def settled(service: Service, watch: Watch) -> None:
@@ -322,99 +327,3 @@ def locked(store: Path) -> Iterator[None]:
             yield
         finally:
             holder.communicate(b"\n")
-
-
-def leaks(folder: Path, count: int, seed: int, sabotage: str) -> list[Claim]:
-    """Send personal data to every route, and look for it wherever it must not be."""
-    data = planted(seed, count)
-    found: dict[str, set[int]] = {place: set() for place in ("log", "metrics", "errors", "answers", "store")}
-    leaky: dict[str, list[str]] = {}
-    with Service(folder, options=PATIENT, broken=sabotage) as service, closing(service.client()) as client:
-        case = client.post("/v1/predict", {"text": "Where is my parcel?"}).json["id"]
-        for number, datum in enumerate(data):
-            for sent, answer in told(client, datum, case):
-                if datum.is_in(answer.body + str(dict(answer.headers)).encode()):
-                    found["errors" if answer.status >= 400 else "answers"].add(number)
-                    leaky.setdefault(sent, []).append(datum.kind)
-        answers = client.get("/v1/cases?limit=1000").body + client.get("/v1/queue?limit=100").body
-        metrics = client.get("/metrics").body
-        log = service.log.read_bytes()
-        for datum in data:
-            client.ask("GET", "/livez", headers={"X-Request-ID": datum.value})
-        named = service.log.read_bytes()[len(log) :]
-    store = b"".join(file.read_bytes() for file in folder.glob("tagdesk.db*"))
-    for place, content in (("log", log), ("metrics", metrics), ("answers", answers), ("store", store)):
-        found[place] |= {number for number, datum in enumerate(data) if datum.is_in(content)}
-    about = {
-        "log": {
-            "server errors": log.count(b'"event": "failed"'),
-            "strings that the log holds where a client sends them as X-Request-ID": sum(
-                datum.is_in(named) for datum in data
-            ),
-        },
-        "errors": {"by request": leaky},
-    }
-    return [
-        none_of(f"planted strings of personal data in {place}", len(numbers), len(data), about.get(place))
-        for place, numbers in found.items()
-    ]
-
-
-def told(client: Client, datum: Datum, case: str) -> Iterator[tuple[str, Answer]]:
-    """The answers to requests with the datum, sound ones first, each with what was asked."""
-    one = client.post("/v1/predict", {"text": datum.sentence})
-    yield "POST /v1/predict", one
-    yield "POST /v1/predict/batch", client.post("/v1/predict/batch", {"tickets": [{"text": datum.sentence}] * 2})
-    about = one.json["id"] if one.status == 200 else case
-    review = {"case": about, "labels": [], "reviewer": "prove", "note": datum.sentence}
-    yield "POST /v1/reviews", client.post("/v1/reviews", review, {"Idempotency-Key": datum.value})
-    for number, sent in enumerate(malformed(datum, case)):
-        answer = client.ask(sent.method, sent.path, sent.body, sent.headers)
-        yield f"malformed request {number}, {sent.method} {sent.path[:12]}, {answer.status}", answer
-
-
-def wrong_settings(folder: Path) -> Claim:
-    """M15: settings that make no sense end the start with a word, and no traceback."""
-    folder.mkdir()
-    (folder / "other.db").write_bytes(b"no database at all")
-    settings: dict[str, tuple[list[str], dict[str, str]]] = {
-        "unknown option": (["--frobnicate"], {}),
-        "a port that is none": ([], {"TAGDESK_WITHIN": "soon"}),
-        "a wait that is no number": ([], {"TAGDESK_LONGEST_WAIT": "nan"}),
-        "others may reach it without keys": (["--host", "0.0.0.0"], {}),  # noqa: S104 - it must refuse
-        "a store that is none": (["--store", str(folder / "other.db")], {}),
-        "a store on a folder": (["--store", str(folder)], {}),
-    }
-    problems = {}
-    for name, (options, environment) in settings.items():
-        problem = _start_problem(Service(folder / name.replace(" ", "-"), options=options, environment=environment))
-        if problem:
-            problems[name] = problem
-    with Service(folder / "first") as first:
-        second = Service(folder / "second")
-        second.port = first.port
-        problem = _start_problem(second, is_taken=True)
-        if problem:
-            problems["a port that is taken"] = problem
-    return none_of(
-        "wrong settings (M15) with which it starts, or ends with a traceback",
-        len(problems),
-        len(settings) + 1,
-        problems,
-    )
-
-
-def _start_problem(service: Service, *, is_taken: bool = False) -> str:
-    service.start(waits=False)
-    until = time.monotonic() + STARTED
-    with closing(service.client()) as client:
-        while service.is_running and time.monotonic() < until:
-            if not is_taken and client.get("/livez").status == 200:
-                service.stop()
-                return "it started"
-            time.sleep(0.1)
-    if service.is_running:
-        service.kill()
-        return "it neither started nor ended"
-    log = service.log.read_text(encoding="utf-8", errors="replace")
-    return "a traceback" if "Traceback" in log or '"exception"' in log else "" if service.stop() else "it ended well"

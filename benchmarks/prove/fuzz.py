@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -81,6 +83,10 @@ def schema_claims(service: Service, examples: int, seed: int) -> list[Claim]:
         "--report-ndjson-path": str(events),
     }
     given = [part for option in options.items() for part in option]
+    tried: Counter[str] = Counter()
+    os.mkfifo(events)  # they hold every answer: counted as they come, and kept nowhere
+    counting = threading.Thread(target=_count_cases, args=(events, tried), daemon=True)
+    counting.start()
     done = subprocess.run(
         [program, "run", f"{service.url}/openapi.json", "--continue-on-failure", "--no-color", *given],
         cwd=service.folder,
@@ -91,7 +97,7 @@ def schema_claims(service: Service, examples: int, seed: int) -> list[Claim]:
     if not report.exists():
         raise RuntimeError(f"schemathesis failed: {(done.stdout + done.stderr)[-1000:]}")
     found = json.loads(report.read_text(encoding="utf-8"))
-    tried = _cases_of(events)
+    counting.join(SETTLED)
     failures = {one["title"]: {"count": one["count"], "operations": one["operations"]} for one in found["failures"]}
     fewer = {operation: n for operation, n in sorted(tried.items()) if n < examples}
     about = {
@@ -164,15 +170,13 @@ def over_http(service: Service, count: int, seed: int) -> Claim:
     )
 
 
-def _cases_of(events: Path) -> Counter[str]:
-    """How many requests were sent for each operation."""
-    found: Counter[str] = Counter()
+def _count_cases(events: Path, found: Counter[str]) -> None:
+    """Count how many requests were sent for each operation."""
     with events.open(encoding="utf-8") as lines:
         for line in lines:
             if line.startswith('{"ScenarioFinished"'):
                 recorder = json.loads(line)["ScenarioFinished"]["recorder"]
                 found[recorder["label"]] += len(recorder.get("cases", ()))
-    return found
 
 
 def _is_finite(prediction: Prediction) -> bool:

@@ -82,7 +82,7 @@ def distil_model(
     as_json: options.Json = False,
     root: options.Models = Path("models"),
 ) -> None:
-    """Give a model a small graph beside its own, for the tiers fast and balanced.
+    """Put a small graph beside a model's own, for speed.
 
     The model has to be a graph: see `tagdesk export`.
     """

@@ -63,7 +63,9 @@ def serve(
         typer.Option(envvar="TAGDESK_HELP_DESKS", help="A TOML file of help desks that send webhooks."),
     ] = None,
 ) -> None:
-    """Answer over HTTP: predictions, reviews, promotions. /openapi.json describes it."""
+    """Answer over HTTP: predictions, reviews, promotions.
+
+    /openapi.json describes the interface."""
     from tagdesk.api import ApiSettings  # noqa: PLC0415 - the other commands do without it
     from tagdesk.api.server import run  # noqa: PLC0415 - the same
     from tagdesk.connectors.sites import read_sites  # noqa: PLC0415 - the same

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
@@ -47,7 +47,10 @@ class Chatwoot:
         return delivery(self.name, optional_header(headers, "X-Chatwoot-Delivery"), signed, body)
 
     def read(self, delivery: Delivery, own: Own) -> Incoming:
-        """A message of the contact, or a correction where labels changed; see `Connector.read`."""
+        """A message of the contact, or a correction where labels changed; see `Connector.read`.
+
+        A message's own id, which is signed, names it: one sent again is signed anew, with another time.
+        """
         document = payload.document(delivery)
         if document.get("event") == "message_created":
             return _message(delivery, document)
@@ -92,6 +95,9 @@ def _message(delivery: Delivery, document: dict[str, Any]) -> Incoming:
         return events.ignored(delivery, PRIVATE, number)
     if str(document.get("message_type")) not in {"incoming", "0"}:  # an agent's, the system's or a template's
         return events.ignored(delivery, AGENT, number)
+    number_of_message = payload.name(document.get("id"))
+    if number_of_message is not None:
+        delivery = replace(delivery, id=f"message {number_of_message}")
     written = events.Written(payload.text(document.get("content")))
     unit = payload.name(payload.at(document, "sender", "id"))
     return events.message(delivery, number, written, unit=unit, when=payload.moment(document.get("created_at")))

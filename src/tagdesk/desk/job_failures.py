@@ -17,6 +17,7 @@ _SENTENCES = {
     "other_delimiter": "The columns of the file are parted by another character. Name it with `delimiter`.",
     "bad_quotes": "The quotation marks of the file do not match. Export it again.",
     "row_too_long": "A row of the file is too long. Look for a quotation mark that is never closed.",
+    "not_parquet": "The file is no Parquet file, or it is cut off or damaged. Send it again.",
     "damaged": "The file is cut off or damaged. Send it again.",
     "disk_full": "There is no room on the service's disk for the result. Send the file again once there is.",
     "no_model": "The model that answered when the file came is gone. Send the file again.",
