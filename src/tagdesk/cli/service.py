@@ -65,7 +65,8 @@ def serve(
 ) -> None:
     """Answer over HTTP: predictions, reviews, promotions.
 
-    /openapi.json describes the interface."""
+    /openapi.json describes the interface.
+    """
     from tagdesk.api import ApiSettings  # noqa: PLC0415 - the other commands do without it
     from tagdesk.api.server import run  # noqa: PLC0415 - the same
     from tagdesk.connectors.sites import read_sites  # noqa: PLC0415 - the same
