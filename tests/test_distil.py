@@ -21,7 +21,7 @@ from tagdesk.scorers.cascade import CascadeScorer
 
 SMALL = {"rank": 32, "width": 32, "layers": 1, "heads": 2, "epochs": 6, "learning_rate": 3e-3}
 CHOICES = Choices(spliced=300, shape=SMALL)
-TEXTS = [ticket.text for ticket in tiny.tickets(900)]
+TEXTS = [ticket.text for ticket in tiny.tickets(1600)]
 UNSEEN = [ticket.text for ticket in tiny.tickets(200, seed=9)]
 
 
@@ -66,7 +66,7 @@ def test_the_same_seed_gives_the_same_model(large: Model, tmp_path: Path) -> Non
     choices = replace(CHOICES, spliced=20, shape=SMALL | {"epochs": 1})
     ids = []
     for _ in range(2):
-        with distilled(large, TEXTS[:200], choices) as (model, _found):
+        with distilled(large, TEXTS[:1200], choices) as (model, _found):
             ids.append(model.save(tmp_path).id)
     assert ids[0] == ids[1]
 
@@ -103,7 +103,7 @@ def test_spliced_texts_hold_sentences_of_the_others() -> None:
 
 
 def test_too_few_texts_and_other_kinds_are_refused(large: Model, models: dict[str, Model]) -> None:
-    with pytest.raises(InputError, match="199 different texts are too few"), distilled(large, TEXTS[:199]):
+    with pytest.raises(InputError, match="999 different texts are too few"), distilled(large, TEXTS[:999]):
         pass
     with (
         pytest.raises(UsageError, match=r"kind probe cannot be distilled\. Export it first"),
@@ -123,7 +123,7 @@ def test_the_table_of_words_is_found_also_in_a_graph_that_was_quantised(tmp_path
 def test_an_exported_probe_can_be_distilled(models: dict[str, Model]) -> None:
     with (
         exported(models["probe"], "fp32", TEXTS[:50]) as (graph, _),
-        distilled(graph, TEXTS[:250], replace(CHOICES, spliced=0, shape=SMALL | {"epochs": 1})) as (model, _found),
+        distilled(graph, TEXTS[:1200], replace(CHOICES, spliced=0, shape=SMALL | {"epochs": 1})) as (model, _found),
     ):
         assert model.at_tier("exact").predict(UNSEEN[:1])[0].labels == models["probe"].predict(UNSEEN[:1])[0].labels
 

@@ -27,8 +27,9 @@ from tagdesk.scorers.onnx import OnnxScorer
 from tagdesk.text import check_text
 
 AGREEMENT: Final = {"fast": 0.98, "balanced": 0.995}  # share of texts that get the labels that the large graph gives
-FEWEST = 200  # texts; with fewer nothing can be said of either share
+FEWEST = 1000  # different texts
 HELD_OUT = 0.1  # share of the texts that finds the margins and measures them, a half each
+LEAST_HELD_OUT = 400  # texts; with fewer nothing can be said of a half percent
 MOST_PIECES = 3  # sentences that a spliced text takes of another
 ALONE = 0.3  # share of spliced texts that are a piece of one text
 GRID = 401  # margins that are tried
@@ -117,8 +118,8 @@ def distilled(
     """The model with a small graph beside its own, usable, and to be saved, inside the `with` block.
 
     The small graph learns from the probabilities that the model gives to the texts, so that these need no labels. Its
-    margins are the smallest at which a tenth of the texts get the labels of the large graph as often as `AGREEMENT`
-    says.
+    margins are the smallest at which texts that did not teach it get the labels of the large graph as often as
+    `AGREEMENT` says.
 
     Args:
         model: a graph, as `tagdesk export` writes it.
@@ -143,7 +144,7 @@ def distilled(
             f"{len(cleaned)} different texts are too few to learn from; expected {FEWEST} or more.", code="too_few"
         )
     order = np.random.default_rng(chosen.seed).permutation(len(cleaned))
-    held = round(HELD_OUT * len(cleaned))
+    held = max(round(HELD_OUT * len(cleaned)), LEAST_HELD_OUT)
     held_out, seen = ([cleaned[row] for row in rows] for rows in (order[:held], order[held:]))
     taught = seen + spliced(seen, chosen.spliced, chosen.seed)
     cuts = cuts_of(model)
