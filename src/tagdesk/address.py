@@ -29,7 +29,8 @@ def check_address(address: str, name: str, *, example: str, key: str) -> None:
     except ValueError:
         host, parts = "", urlsplit("")
     if not host or not is_word(address) or parts.scheme not in {"http", "https"} or parts.query or parts.fragment:
-        raise UsageError(f"{name} {address[:80]!r}: expected an address such as {example}.", code="bad_url")
+        shown = "" if "@" in address else f" {address[:80]!r}"  # a password stands before that sign
+        raise UsageError(f"{name}{shown}: expected an address such as {example}.", code="bad_url")
     if parts.username is not None or parts.password is not None:
         raise UsageError(f"{name}: the address holds a user or password. Give {key}.", code="bad_url")
     if parts.scheme == "http" and not is_here(host):

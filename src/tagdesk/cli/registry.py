@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tagdesk.cli import options, screen
-from tagdesk.cli.service import StoreUrl, Who
+from tagdesk.cli.service import USUAL, StoreUrl, Who
 from tagdesk.errors import UsageError
 from tagdesk.model import STARTER, Manifest, find_model, list_models, read_manifest
 
 if TYPE_CHECKING:
     from tagdesk.store import Promotion
-
-USUAL = Path("tagdesk.db")
 
 MaybeStore = Annotated[
     str | None,
@@ -38,7 +36,7 @@ def list_all(
     """List the models, the shipped one first, then the newest; with a store also who promoted which, when and why."""
     if context.invoked_subcommand is not None:
         return
-    place = store if store is not None else str(USUAL) if USUAL.exists() else None
+    place = store if store is not None else USUAL if Path(USUAL).exists() else None
     rows = _here(root) if place is None else _known(root, place)
     if as_json:
         screen.print_json(rows)
@@ -56,7 +54,7 @@ def promote(
     model: Annotated[str, typer.Argument(help="An id that `tagdesk models` lists, or 'starter'.", metavar="ID")],
     why: Why,
     who: Who = "command line",
-    store: StoreUrl = "tagdesk.db",
+    store: StoreUrl = USUAL,
     root: options.Models = Path("models"),
     as_json: options.Json = False,
 ) -> None:
@@ -75,7 +73,7 @@ def promote(
 def rollback(
     why: Why,
     who: Who = "command line",
-    store: StoreUrl = "tagdesk.db",
+    store: StoreUrl = USUAL,
     root: options.Models = Path("models"),
     as_json: options.Json = False,
 ) -> None:

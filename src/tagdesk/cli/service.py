@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -11,12 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tagdesk.address import is_here
 from tagdesk.cli import options, screen
 from tagdesk.errors import UsageError
 
 if TYPE_CHECKING:
     from tagdesk.store import Store
 
+USUAL = "tagdesk.db"
 StoreUrl = Annotated[
     str,
     typer.Option("--store", envvar="TAGDESK_STORE", help="A file, or postgresql://user:password@host/database."),
@@ -35,7 +36,7 @@ def serve(
     models: Annotated[Path, typer.Option(envvar="TAGDESK_MODELS", help="The folder of models to promote.")] = Path(
         "models"
     ),
-    store: StoreUrl = "tagdesk.db",
+    store: StoreUrl = USUAL,
     within: Annotated[
         float, typer.Option(envvar="TAGDESK_WITHIN", help="Seconds after which an answer is worth nothing.", min=0.05)
     ] = 2.0,
@@ -76,7 +77,7 @@ def serve(
 
     sites = () if help_desks is None else tuple(read_sites(help_desks, os.environ))
     with Store.open(store) as opened:
-        if not _is_this_machine(host) and not any(key.is_live for key in opened.keys.all()):
+        if not is_here(host) and not any(key.is_live for key in opened.keys.all()):
             raise UsageError(
                 f"On {host} others can reach the service, and it has no keys. Make one first: tagdesk keys create NAME",
                 code="no_keys",
@@ -99,7 +100,7 @@ def create_key(
         list[str] | None, typer.Option("--scope", "-s", help=f"{', '.join(SCOPES)}; again for more.")
     ] = None,
     tenant: Annotated[str, typer.Option(help="Whose cases it sees.")] = "default",
-    store: StoreUrl = "tagdesk.db",
+    store: StoreUrl = USUAL,
     who: Who = "command line",
 ) -> None:
     """Make a key and print its secret, this once."""
@@ -122,7 +123,7 @@ def create_key(
 
 
 @keys.command("list")
-def list_keys(store: StoreUrl = "tagdesk.db", as_json: options.Json = False) -> None:
+def list_keys(store: StoreUrl = USUAL, as_json: options.Json = False) -> None:
     """List the keys, revoked ones too."""
     with _open(store) as opened:
         found = opened.keys.all()
@@ -147,7 +148,7 @@ def list_keys(store: StoreUrl = "tagdesk.db", as_json: options.Json = False) -> 
 @keys.command("revoke")
 def revoke_key(
     name: Annotated[str, typer.Argument(help="As `tagdesk keys list` shows it.")],
-    store: StoreUrl = "tagdesk.db",
+    store: StoreUrl = USUAL,
     who: Who = "command line",
 ) -> None:
     """Let a key allow nothing any more, within seconds."""
@@ -160,15 +161,6 @@ def _open(url: str) -> Store:
     from tagdesk.store import Store  # noqa: PLC0415 - the other commands do without it
 
     return Store.open(url)
-
-
-def _is_this_machine(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 COMMANDS = {"serve": serve, "keys": keys}

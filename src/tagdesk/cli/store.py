@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tagdesk.cli import options, screen
-from tagdesk.cli.service import StoreUrl, Who
+from tagdesk.cli.service import USUAL, StoreUrl, Who
 from tagdesk.errors import Refused, UsageError
 
 if TYPE_CHECKING:
     from tagdesk.store import Erasure, Store
-
-USUAL = "tagdesk.db"
 
 Tenant = Annotated[str, typer.Option("--tenant", help="Whose it is.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Delete without asking.")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import shutil
@@ -71,8 +72,8 @@ class CascadeScorer:
 
     def at(self, tier: str) -> Self:
         """The same graphs, read in another of `TIERS`."""
-        other = object.__new__(type(self))
-        other.__dict__.update(self.__dict__, tier=tier)
+        other = copy.copy(self)
+        other.tier = tier
         return other
 
     def score(self, texts: Sequence[str]) -> Scores:
