@@ -19,6 +19,7 @@ from typing import Any
 
 from prove import BUILD, faults, fuzz, kills, overhead, overload, swaps
 from prove.claim import Claim
+from prove.service import end_all
 from tables import RESULTS, publish, table
 
 PROOFS: dict[str, Any] = {
@@ -80,6 +81,8 @@ def proven(part: str, size: Any, seed: int, *, broken: bool) -> dict[str, Any]:
         except Exception as error:  # noqa: BLE001 - the other parts are worth running
             traceback.print_exc()
             claims = [Claim("the part ran to its end", "yes", type(error).__name__, holds=False)]
+        finally:
+            end_all()
         result = {
             "size": asdict(size),
             "seed": seed,

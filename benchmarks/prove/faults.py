@@ -126,8 +126,8 @@ class Watch:
             thread.join()
 
     def during(self, what: str, start: float, end: float) -> list[Seen]:
-        """The answers to requests that left, and came back, between two moments."""
-        return [seen for seen in self.seen.get(what, []) if start <= seen.left and seen.came <= end]
+        """The answers to requests that left between two moments, whenever they came."""
+        return [seen for seen in self.seen.get(what, []) if start <= seen.left < end]
 
     def note(self, what: str, ask: Callable[[], Answer]) -> Answer:
         """Ask, and note what came."""
@@ -239,7 +239,7 @@ def prediction_claims(watch: Watch, name: str, start: float, end: float) -> list
 
 def review_claim(watch: Watch, fault: Fault, start: float, end: float) -> Claim:
     """What reviews were told between two moments; at least one of them must have met the fault."""
-    reviews = watch.during("review", start, end)
+    reviews = [seen for seen in watch.during("review", start, end) if seen.came < end]
     statuses = Counter(str(seen.status) for seen in reviews)
     odd = sum(seen.status not in fault.statuses or (seen.status == 503 and not seen.says_when) for seen in reviews)
     allowed = "503 with Retry-After" + (", or kept after all" if 200 in fault.statuses else "")

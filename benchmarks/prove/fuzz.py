@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import shutil
 import sqlite3
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,7 +19,7 @@ from typing import Any, TypeVar
 
 from prove.broken import FAULTS
 from prove.claim import Claim, none_of
-from prove.service import Service
+from prove.service import Service, command_line
 from prove.texts import fuzzed
 from tagdesk.errors import InputError
 from tagdesk.model import Model
@@ -57,7 +55,9 @@ SMALL = Size(examples=5, strings=500, over_http=128)
 def prove(size: Size, folder: Path, seed: int, *, broken: bool) -> list[Claim]:
     """Fuzz it all and count."""
     sabotage = "fuzz" if broken else ""
-    with Service(folder / "schema", options=PATIENT, broken=sabotage) as service:
+    service = Service(folder / "schema", options=PATIENT, broken=sabotage)
+    service.key = command_line("keys", "create", "prove", "--scope", "admin", "--store", service.store)
+    with service:
         claims = schema_claims(service, size.examples, seed)
     sound = Model.predict
     if broken:
@@ -78,15 +78,12 @@ def schema_claims(service: Service, examples: int, seed: int) -> list[Claim]:
         "--max-examples": str(examples),
         "--seed": str(seed),
         "--suppress-health-check": "all",
+        "--header": f"Authorization: Bearer {service.key}",
         "--report": "json,ndjson",
         "--report-json-path": str(report),
         "--report-ndjson-path": str(events),
     }
     given = [part for option in options.items() for part in option]
-    tried: Counter[str] = Counter()
-    os.mkfifo(events)  # they hold every answer: counted as they come, and kept nowhere
-    counting = threading.Thread(target=_count_cases, args=(events, tried), daemon=True)
-    counting.start()
     done = subprocess.run(
         [program, "run", f"{service.url}/openapi.json", "--continue-on-failure", "--no-color", *given],
         cwd=service.folder,
@@ -97,7 +94,8 @@ def schema_claims(service: Service, examples: int, seed: int) -> list[Claim]:
     if not report.exists():
         raise RuntimeError(f"schemathesis failed: {(done.stdout + done.stderr)[-1000:]}")
     found = json.loads(report.read_text(encoding="utf-8"))
-    counting.join(SETTLED)
+    tried = _cases_of(events)
+    events.unlink()  # it holds every answer
     failures = {one["title"]: {"count": one["count"], "operations": one["operations"]} for one in found["failures"]}
     fewer = {operation: n for operation, n in sorted(tried.items()) if n < examples}
     about = {
@@ -170,13 +168,15 @@ def over_http(service: Service, count: int, seed: int) -> Claim:
     )
 
 
-def _count_cases(events: Path, found: Counter[str]) -> None:
-    """Count how many requests were sent for each operation."""
+def _cases_of(events: Path) -> Counter[str]:
+    """How many requests were sent for each operation."""
+    found: Counter[str] = Counter()
     with events.open(encoding="utf-8") as lines:
         for line in lines:
             if line.startswith('{"ScenarioFinished"'):
                 recorder = json.loads(line)["ScenarioFinished"]["recorder"]
                 found[recorder["label"]] += len(recorder.get("cases", ()))
+    return found
 
 
 def _is_finite(prediction: Prediction) -> bool:

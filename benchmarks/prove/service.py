@@ -20,6 +20,9 @@ READY = 180.0  # seconds that it may take to start on a busy machine
 END = 60.0  # seconds that it may take to end
 
 
+_STARTED: list[subprocess.Popen[bytes]] = []
+
+
 class Unready(Exception):  # noqa: N818 - the word for what it is
     """A service that ended, or did not answer, before it was ready."""
 
@@ -103,6 +106,7 @@ class Service:
                 env=environment,
                 cwd=self.folder,
             )
+        _STARTED.append(self._process)
         self.starts += 1
         if waits:
             self.wait()
@@ -161,6 +165,15 @@ class Service:
         if self._process is None:
             raise Unready("The service was not started.")
         return self._process
+
+
+def end_all() -> None:
+    """End every service that was started here and still runs, as after an error."""
+    while _STARTED:
+        process = _STARTED.pop()
+        if process.poll() is None:
+            process.kill()
+            process.wait()
 
 
 def command_line(*arguments: str) -> str:
