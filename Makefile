@@ -4,9 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Where the public measurement data lie; see docs/explanation/quality.md.
 DATA ?= ../shared/data
+TEACHER ?= all-mpnet-base-v2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format notebooks data-report starter bench bench-seed bench-int8 bench-judgement bench-audit bench-leaks bench-generated bench-encoders bench-neighbours bench-peers bench-messages prove docs clean
+.PHONY: help demo test check format notebooks data-report starter bench bench-seed bench-int8 bench-judgement bench-audit bench-leaks bench-generated bench-encoders bench-teachers bench-neighbours bench-peers bench-messages prove docs clean
 
 help:  ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 18
@@ -64,6 +65,10 @@ bench-generated: $(VENV)/dev  ## Ask whether composed tickets help to judge trad
 bench-encoders: $(VENV)/dev  ## Compare encoders on trades held out whole; hours
 	$(BIN)/python scripts/gte_small.py
 	PYTHONPATH=scripts $(BIN)/python benchmarks/encoders.py
+
+bench-teachers: $(VENV)/dev  ## Compare labels, smoothed labels and a larger TEACHER's answers; an hour
+	$(BIN)/python scripts/gte_small.py
+	PYTHONPATH=scripts $(BIN)/python benchmarks/teachers.py --teacher $(TEACHER)
 
 bench-neighbours: $(VENV)/dev  ## Ask whether scores depend on the tickets beside
 	$(BIN)/python benchmarks/neighbours.py

@@ -278,6 +278,9 @@ def test_methods_that_a_route_does_not_have_are_refused_with_those_it_has(client
         answer = client.request(method, "/v1/predict")
         assert answer.status_code == 405
         assert answer.headers["allow"] == "POST"
+    assert client.put("/v1/jobs").headers["allow"] == "GET, POST"
+    assert client.put("/v1/jobs/none").headers["allow"] == "DELETE, GET"
+    assert client.put("/v1/cases/none").headers["allow"] == "GET"
 
 
 def test_naughty_strings_never_hurt(saved: Path, models: dict[str, Model], tmp_path: Path) -> None:  # T36

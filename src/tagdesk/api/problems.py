@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
+from starlette.routing import compile_path
 
 from tagdesk.errors import TagdeskError
 
@@ -110,10 +111,20 @@ def install(app: FastAPI) -> None:
     """Let the application answer all errors so."""
 
     async def handle(request: Request, error: Exception) -> JSONResponse:
-        return respond(problem_of(error), getattr(request.state, "request_id", None))
+        problem = problem_of(error)
+        if problem.status_code == 405 and (methods := _methods(app, request.url.path)):
+            # FastAPI names the methods of the first route of that path alone.
+            problem.headers = {**(problem.headers or {}), "Allow": ", ".join(methods)}
+        return respond(problem, getattr(request.state, "request_id", None))
 
     for kind in (Problem, RequestValidationError, HTTPException, TagdeskError, Exception):
         app.add_exception_handler(kind, handle)
+
+
+def _methods(app: FastAPI, path: str) -> list[str]:
+    """The methods that a path can be asked with."""
+    paths = app.openapi()["paths"]
+    return sorted({one.upper() for known in paths if compile_path(known)[0].match(path) for one in paths[known]})
 
 
 def _invalid(errors: Sequence[Mapping[str, Any]]) -> Problem:

@@ -178,7 +178,8 @@ class Labelling:
             return job
         begins = self._began[1]
         attempts = 1 if begins > job.counts.get("begins", begins) else job.counts["attempts"]
-        rows = {"rows": self._said["rows"], "of": self._said["of"], "per_second": self._pace}
+        rows = {"rows": self._said["rows"], "of": self._said["of"]}
+        rows |= {"per_second": self._pace} if self._pace else {}  # before the second word of rows nobody knows
         return replace(job, counts={**job.counts, **rows, "begins": begins, "attempts": attempts})
 
     def outcome(self, job: Job) -> Job:
