@@ -1,7 +1,7 @@
 """Compares what the starter's network can learn from: labels, smoothed labels, and the answers of larger networks.
 
-As `encoders.py`: a part of the trades is held out whole, and no test set is read. A teacher learns from the same tickets
-as its pupil, which learns from the mean of the labels and the teacher's probabilities.
+As `encoders.py`: a part of the trades is held out whole, and no test set is read. A teacher learns from the same
+tickets as its pupil, which learns from the mean of the labels and the teacher's probabilities.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from starlette.requests import ClientDisconnect
 from tagdesk.api.access import Caller, Permission
 from tagdesk.api.problems import Problem
 from tagdesk.api.routes import TheDesk, needs
+from tagdesk.api.shapes import example
 from tagdesk.desk.jobs import COUNTED, Upload, Wanted, Workshop
 from tagdesk.store import Job, State
 
@@ -34,6 +35,24 @@ NO_RESULT: dict[int | str, dict[str, Any]] = {
     409: {"description": "The job is not done yet, or failed."},
     410: {"description": "The files of the job are deleted."},
     507: {"description": "The job failed: there was no room on the service's disk."},
+}
+JOB: dict[str, Any] = {
+    "id": "8c0e2f7a-54b1-4d0c-9a35-2f6f0a1f7f10",
+    "state": "running",
+    "who": "shop",
+    "created": "2026-05-01T12:00:00Z",
+    "updated": "2026-05-01T12:00:40Z",
+    "source": "csv",
+    "output": "csv",
+    "bytes": 1834211,
+    "model": "a358dad9facd",
+    "policy": "6e1b0c2f9a77",
+    "rows": 4096,
+    "of": 12000,
+    "per_second": 110,
+    "counts": {},
+    "error": None,
+    "has_result": False,
 }
 PROGRESS = ("rows", "of", "per_second")  # of a job's counts, what its shape names by itself
 
@@ -81,6 +100,8 @@ class JobError(BaseModel):
 class JobOut(BaseModel):
     """A job, and how far it is."""
 
+    model_config = example(JOB)
+
     id: str
     state: State = Field(description="queued, running, done, failed or cancelled.")
     who: str = Field(description="The key that sent the file.")
@@ -95,12 +116,14 @@ class JobOut(BaseModel):
     of: int | None = Field(description="About how many rows the file has.")
     per_second: int | None = Field(description="Rows a second, since the job was last taken up.")
     counts: dict[str, int] = Field(description="What became of the rows, once all are done.")
-    error: JobError | None
+    error: JobError | None = None
     has_result: bool = Field(description="Whether the result can be fetched; it is deleted after some days.")
 
 
 class JobsOut(BaseModel):
     """The last jobs, newest first."""
+
+    model_config = example({"jobs": [JOB]})
 
     jobs: list[JobOut]
 
