@@ -203,7 +203,7 @@ class PromoteIn(Shape):
 
     who: Id
     why: Annotated[str, Field(min_length=1, max_length=2000)]
-    expected: Annotated[int, Field(ge=0, lt=2**63)] | None = Field(
+    expected: Annotated[int, Field(ge=0, le=2**53)] | None = Field(
         None, description="The number of the promotion that the decision was taken on; 409 where another came since."
     )
 
@@ -259,12 +259,17 @@ class ModelsOut(BaseModel):
 class EraseIn(Shape):
     """Whose tickets shall be forgotten: exactly one of the three."""
 
-    model_config = example({"who": "ada", "customer": "c-1"})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"who": "ada", "customer": "c-1"}],
+            "oneOf": [{"required": [name]} for name in ("customer", "ticket", "case")],
+        }
+    )
 
     who: Id
-    customer: Id | None = None
-    ticket: Id | None = None
-    case: Id | None = None
+    customer: Id = Field(default_factory=str)
+    ticket: Id = Field(default_factory=str)
+    case: Id = Field(default_factory=str)
 
 
 class EraseOut(BaseModel):
