@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from tagdesk.desk import Desk, Settings, Where
 from tagdesk.errors import ArtefactError, Refused, TagdeskError, UsageError
 from tagdesk.model import Model
 from tagdesk.review import Review
-from tagdesk.store import Conflict, NotFound, Outcome, Selection, Store
+from tagdesk.store import Conflict, NotFound, Outcome, Selection, Store, StoreUnavailable
 
 TEXT = "I was charged twice, write to ada@example.com"
 
@@ -64,6 +65,23 @@ def test_a_review_of_a_case_answered_a_moment_ago_is_kept(desk: Desk) -> None:
     review = Review(case.id, frozenset({"Billing Issue"}), "ada", desk.now())
     assert desk.review([review], tenant="shop") == [Outcome.ADDED]
     assert desk.review([review], tenant="other") == [Outcome.UNKNOWN_CASE]
+
+
+def test_a_review_of_a_case_that_the_store_could_not_take_is_to_be_sent_again(desk: Desk, store: Store) -> None:
+    with pytest.MonkeyPatch.context() as broken:
+        broken.setattr(type(store.cases), "add", refuse)
+        (case,) = desk.remember(ask(desk, TEXT), [Where("shop")])
+        review = Review(case.id, frozenset({"Billing Issue"}), "ada", desk.now())
+        with pytest.raises(StoreUnavailable):
+            desk.review([review], tenant="shop")
+    deadline = time.monotonic() + 30
+    while desk.logbook.holds([case.id]) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert desk.review([review], tenant="shop") == [Outcome.ADDED]
+
+
+def refuse(*_: object, **__: object) -> None:
+    raise StoreUnavailable("It is gone.")
 
 
 def test_a_review_with_a_label_nobody_knows_is_refused(desk: Desk) -> None:

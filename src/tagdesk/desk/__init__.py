@@ -22,7 +22,7 @@ from tagdesk.prediction import Prediction
 from tagdesk.redact import redact
 from tagdesk.review import Review
 from tagdesk.store import Answer as ToldAnswer
-from tagdesk.store import Decided, NotFound, Outcome, Promotion, Selection, Store
+from tagdesk.store import Decided, NotFound, Outcome, Promotion, Selection, Store, StoreBusy
 
 __all__ = ["Answer", "Desk", "Live", "Overloaded", "Settings", "TooLate", "Where"]
 
@@ -158,8 +158,11 @@ class Desk:
                     f"A review holds labels that the taxonomy does not know; known: {', '.join(sorted(known))}.",
                     code="unknown_label",
                 )
-        if len(self.logbook):
-            self.logbook.flush(LONGEST_FLUSH)  # the case may have been answered a moment ago
+        cases = [review.case for review in reviews]
+        if self.logbook.holds(cases):  # they were answered a moment ago, or the store is gone
+            self.logbook.flush(LONGEST_FLUSH)
+            if self.logbook.holds(cases):
+                raise StoreBusy("The case is not in the store yet. Send the review again in a moment.")
         kept = [replace(review, note=redact(review.note).text) for review in reviews]
         return self.store.reviews.add(kept, tenant=tenant)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from tagdesk.case import Case
 from tagdesk.errors import TagdeskError
@@ -34,6 +34,7 @@ class Logbook:
         self._prepare = prepare
         self._most = most_waiting
         self._waiting: deque[Case] = deque()
+        self._ids: set[str] = set()  # of those that wait or are in work
         self._changed = threading.Condition()
         self._in_work = 0
         self._is_open = True
@@ -49,10 +50,16 @@ class Logbook:
         """Take cases in; they are in the store a moment later, unless it is gone."""
         with self._changed:
             self._waiting.extend(cases)
+            self._ids.update(case.id for case in cases)
             while len(self._waiting) > self._most:
-                self._waiting.popleft()
+                self._ids.discard(self._waiting.popleft().id)
                 self.dropped += 1
             self._changed.notify_all()
+
+    def holds(self, ids: Iterable[str]) -> bool:
+        """Whether any of these cases is still on its way to the store."""
+        with self._changed:
+            return not self._ids.isdisjoint(ids)
 
     def flush(self, seconds: float) -> bool:
         """Wait until the store has what was added so far; False where that takes longer."""
@@ -85,6 +92,7 @@ class Logbook:
                 if outcome is None:
                     self._waiting.extendleft(reversed(batch))
                 else:
+                    self._ids.difference_update(case.id for case in batch)
                     self.written += outcome
                     self.dropped += len(batch) - outcome
                 self._is_stuck = outcome is None
