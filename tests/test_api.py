@@ -283,6 +283,14 @@ def test_methods_that_a_route_does_not_have_are_refused_with_those_it_has(client
     assert client.put("/v1/cases/none").headers["allow"] == "GET"
 
 
+def test_the_name_of_an_unknown_field_is_not_told_back(client: TestClient) -> None:
+    for place, body in enumerate(
+        ({"text": "hi", "de89370400440532013000": 1}, {"tickets": [{"text": "hi", "ada": 1}]})
+    ):
+        answer = client.post(("/v1/predict", "/v1/predict/batch")[place], json=body)
+        assert (answer.status_code, answer.json()["faults"][0]["at"][-1]) == (422, "?")
+
+
 def test_naughty_strings_never_hurt(saved: Path, models: dict[str, Model], tmp_path: Path) -> None:  # T36
     with Store.open(tmp_path / "tagdesk.db") as store:
         desk = Desk(store, Settings(models=saved))

@@ -105,6 +105,28 @@ def test_an_answer_that_fails_reaches_all_who_asked_and_nobody_after_them() -> N
         assert line.submit(["good"], within=10).result(10) == ["good"]
 
 
+def test_who_is_read_together_with_a_text_that_fails_is_answered_all_the_same() -> None:
+    model = Model()
+
+    def answer(texts: Sequence[str]) -> list[str]:
+        found = model(texts)
+        if "bad" in texts:
+            raise ValueError("no")
+        return found
+
+    with Line(answer, longest_wait=10) as line:
+        first = line.submit(["first"], within=10)
+        assert model.begun.acquire(timeout=10)
+        others = [line.submit(texts, within=10) for texts in (["a"], ["b", "bad"], ["c"])]
+        model.go.release(5)
+        assert first.result(10) == ["FIRST"]
+        assert others[0].result(10) == ["A"]
+        with pytest.raises(ValueError, match="no"):
+            others[1].result(10)
+        assert others[2].result(10) == ["C"]
+    assert model.asked == [["first"], ["a", "b", "bad", "c"], ["a"], ["b", "bad"], ["c"]]
+
+
 def test_a_line_that_closes_answers_who_stands_in_it_and_lets_nobody_else_in() -> None:
     model = Model()
     line = Line(model, longest_wait=10)

@@ -18,6 +18,8 @@ from tagdesk.store import Key, Store, StoreUnavailable
 PREFIX = "td_"  # so that scanners for leaked secrets know one when they see it
 LONGEST = 200  # characters of a header that may hold a key
 REMEMBERED = 10.0  # seconds that a key is trusted without asking the store; a revoked one lives as much longer
+PATIENCE = 0.2  # seconds that the store may take to say again what is known of a key
+SLOW = 1.0  # seconds until a store that was slower is asked again
 MOST_REMEMBERED = 10_000
 
 
@@ -69,8 +71,8 @@ class Doorkeeper:
     def __init__(self, store: Store, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._store = store
         self._clock = clock
-        self._lock = threading.Lock()
         self._known: OrderedDict[str, tuple[float, Key | None]] = OrderedDict()
+        self._asking: dict[str, asyncio.Future[Key | None]] = {}
         self.is_open = not store.keys.all()
 
     async def caller(self, authorization: str | None) -> Caller:
@@ -80,30 +82,38 @@ class Doorkeeper:
         scheme, _, secret = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not secret.startswith(PREFIX) or len(secret) > LONGEST:
             raise _unknown()
-        digest, now = hash_of(secret.strip()), self._clock()
-        known = self._known.get(digest)
-        if known is not None and now < known[0]:
-            key = known[1]
-        else:
-            key = await asyncio.to_thread(self._find, digest, now)
+        key = await self._key(hash_of(secret.strip()))
         if key is None or not key.is_live:
             raise _unknown()
         return Caller(key.name, key.tenant, key.scopes)
 
-    def _find(self, digest: str, now: float) -> Key | None:
+    async def _key(self, digest: str) -> Key | None:
+        """The key with this hash; where it is known and the store is slow to say it again, as it was."""
         known = self._known.get(digest)
+        if known is not None and self._clock() < known[0]:
+            return known[1]
+        asking = self._asking.get(digest)
+        if asking is None:  # whoever else comes meanwhile waits for the same answer
+            asking = self._asking[digest] = asyncio.ensure_future(asyncio.to_thread(self._store.keys.find, digest))
+            asking.add_done_callback(lambda asked: self._told(digest, asked))
         try:
-            key = self._store.keys.find(digest)
-        except StoreUnavailable:
-            if known is not None:  # the store is gone for a moment: predictions go on for who was known
-                return known[1]
-            raise
-        with self._lock:
-            self._known[digest] = (now + REMEMBERED, key)
-            self._known.move_to_end(digest)
-            while len(self._known) > MOST_REMEMBERED:
-                self._known.popitem(last=False)
-        return key
+            return await asyncio.wait_for(asyncio.shield(asking), None if known is None else PATIENCE)
+        except (TimeoutError, StoreUnavailable):
+            if known is None:
+                raise
+            self._remember(digest, known[1], SLOW)
+            return known[1]
+
+    def _told(self, digest: str, asked: asyncio.Future[Key | None]) -> None:
+        del self._asking[digest]
+        if not asked.cancelled() and asked.exception() is None:
+            self._remember(digest, asked.result(), REMEMBERED)
+
+    def _remember(self, digest: str, key: Key | None, seconds: float) -> None:
+        self._known[digest] = (self._clock() + seconds, key)
+        self._known.move_to_end(digest)
+        while len(self._known) > MOST_REMEMBERED:
+            self._known.popitem(last=False)
 
 
 class Meter:

@@ -129,17 +129,14 @@ def _methods(app: FastAPI, path: str) -> list[str]:
 
 def _invalid(errors: Sequence[Mapping[str, Any]]) -> Problem:
     """Where the request is wrong, and what was expected; not what stood there."""
-    faults = [
-        {"at": [part if isinstance(part, int) else _known(part) for part in error["loc"]], "expected": _expected(error)}
-        for error in errors[:MOST_FAULTS]
-    ]
+    faults = [{"at": _place(error), "expected": _expected(error)} for error in errors[:MOST_FAULTS]]
     return Problem(422, "invalid_request", "Fields are missing, unknown or of another kind.", more={"faults": faults})
 
 
-def _known(part: object) -> str:
-    """The name of a field, unless the client made it up."""
-    text = str(part)
-    return text if text.isidentifier() and len(text) <= 40 and text.islower() else "?"
+def _place(error: Mapping[str, Any]) -> list[int | str]:
+    """Where in the request; what the client made up itself, such as the name of a field, is `?`."""
+    place = [part if isinstance(part, int) else str(part) for part in error["loc"]]
+    return [*place[:-1], "?"] if error.get("type") == "extra_forbidden" else place
 
 
 def _expected(error: Mapping[str, Any]) -> str:

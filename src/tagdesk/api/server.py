@@ -10,6 +10,7 @@ import uvicorn
 
 from tagdesk.api import ApiSettings, create_app
 from tagdesk.desk import Desk
+from tagdesk.errors import UsageError
 
 IDLE_SECONDS = 15  # that a connection may lie idle
 MOST_CONNECTIONS = 2000
@@ -18,7 +19,11 @@ LARGEST_HEAD = 64_000  # bytes of a request's headers
 
 
 def run(desk: Desk, settings: ApiSettings, *, host: str, port: int) -> None:
-    """Serve until a signal ends it; requests that are being answered are answered first."""
+    """Serve until a signal ends it; requests that are being answered are answered first.
+
+    Raises:
+        UsageError: where nobody may listen on that address, such as where another service does.
+    """
     log_as_json()
     app = create_app(desk, settings)
     config = uvicorn.Config(
@@ -35,7 +40,14 @@ def run(desk: Desk, settings: ApiSettings, *, host: str, port: int) -> None:
         h11_max_incomplete_event_size=LARGEST_HEAD,
         ws="none",
     )
-    uvicorn.Server(config).run()
+    try:
+        uvicorn.Server(config).run()
+    except SystemExit:  # it has logged why
+        raise UsageError(
+            f"The service cannot start on {host}:{port}; the log says why. Where another service listens there, "
+            "choose another --port.",
+            code="no_start",
+        ) from None
 
 
 def log_as_json(level: int = logging.INFO) -> None:

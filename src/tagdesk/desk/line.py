@@ -127,20 +127,25 @@ class Line(Generic[T]):
 
     def _work(self) -> None:
         while batch := self._next():
-            texts = [text for waiting in batch for text in waiting.texts]
-            started = self._clock()
-            try:
-                answers = self._answer(texts)
-            except BaseException as error:  # noqa: BLE001 - whoever waits must learn of it, whatever it was
-                for waiting in batch:
-                    waiting.future.set_exception(error)
-            else:
-                self._learn(self._in_work, self._clock() - started)
-                start = 0
-                for waiting in batch:
-                    waiting.future.set_result(answers[start : start + len(waiting.texts)])
-                    start += len(waiting.texts)
+            self._serve(batch)
             self._in_work = 0.0
+
+    def _serve(self, batch: Sequence[_Waiting[T]]) -> None:
+        started = self._clock()
+        try:
+            answers = self._answer([text for waiting in batch for text in waiting.texts])
+        except BaseException as error:  # noqa: BLE001 - whoever waits must learn of it, whatever it was
+            if len(batch) == 1:
+                batch[0].future.set_exception(error)
+                return
+            for waiting in batch:  # the company of a text that cannot be answered shall not suffer
+                self._serve([waiting])
+            return
+        self._learn(sum(waiting.weight for waiting in batch), self._clock() - started)
+        start = 0
+        for waiting in batch:
+            waiting.future.set_result(answers[start : start + len(waiting.texts)])
+            start += len(waiting.texts)
 
     def _next(self) -> list[_Waiting[T]]:
         """Those who are read next: as many as fit, in their order; nobody once the line is closed and empty."""
