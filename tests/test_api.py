@@ -279,7 +279,7 @@ def test_methods_that_a_route_does_not_have_are_refused_with_those_it_has(client
         assert answer.status_code == 405
         assert answer.headers["allow"] == "POST"
     assert client.put("/v1/jobs").headers["allow"] == "GET, POST"
-    assert client.put("/v1/jobs/none").headers["allow"] == "DELETE, GET"
+    assert client.put("/v1/jobs/none/cancel").headers["allow"] == "POST"
     assert client.put("/v1/cases/none").headers["allow"] == "GET"
 
 

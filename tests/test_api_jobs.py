@@ -244,7 +244,7 @@ def test_a_file_that_is_too_large_is_refused_and_nothing_of_it_stays(client: Tes
 def test_there_is_no_job_of_an_odd_name(client: TestClient, path: str) -> None:
     for way in ("", "/result", "/rejects"):
         assert client.get(f"/v1/jobs/{path}{way}").status_code in {404, 422}
-    assert client.delete(f"/v1/jobs/{path}").status_code in {404, 422}
+    assert client.post(f"/v1/jobs/{path}/cancel").status_code in {404, 422}
 
 
 def test_a_full_disk_takes_no_file_and_keeps_nothing(saved: Path, tmp_path: Path) -> None:
@@ -294,26 +294,26 @@ def test_a_folder_that_cannot_be_written_is_a_503(saved: Path, tmp_path: Path) -
 
 def test_a_job_is_cancelled_while_it_waits_and_while_it_runs(client: TestClient) -> None:
     running, waiting = (send(client, table(60_000)).json()["id"] for _ in range(2))
-    cancelled = client.delete(f"/v1/jobs/{waiting}").json()
+    cancelled = client.post(f"/v1/jobs/{waiting}/cancel").json()
     assert cancelled["state"] == "cancelled"
     assert not (files(client) / waiting).exists()
     until(lambda: (client.get(f"/v1/jobs/{running}").json()["rows"] or 0) > 0)
     shown = client.get(f"/v1/jobs/{running}").json()
     assert 0 < shown["rows"] <= shown["of"] <= 70_000  # an estimate
     assert client.get(f"/v1/jobs/{running}/result").json()["code"] == "not_done"
-    assert client.delete(f"/v1/jobs/{running}").json()["state"] == "cancelled"
+    assert client.post(f"/v1/jobs/{running}/cancel").json()["state"] == "cancelled"
     until(lambda: not (files(client) / running).exists())
     for id_ in (running, waiting):
         assert client.get(f"/v1/jobs/{id_}").json()["state"] == "cancelled"
         assert client.get(f"/v1/jobs/{id_}/result").status_code == 410
-        assert client.delete(f"/v1/jobs/{id_}").json()["state"] == "cancelled"
+        assert client.post(f"/v1/jobs/{id_}/cancel").json()["state"] == "cancelled"
     assert ended(client, send(client, GOOD).json()["id"])["state"] == "done"
 
 
 def test_the_files_of_a_job_that_is_done_can_be_deleted(client: TestClient) -> None:
     id_ = send(client, GOOD).json()["id"]
     assert ended(client, id_)["has_result"]
-    assert not client.delete(f"/v1/jobs/{id_}").json()["has_result"]
+    assert not client.post(f"/v1/jobs/{id_}/cancel").json()["has_result"]
     assert not (files(client) / id_).exists()
     assert client.get(f"/v1/jobs/{id_}").json()["state"] == "done"
     assert client.get(f"/v1/jobs/{id_}/result").json()["code"] == "gone"
@@ -334,7 +334,7 @@ def test_a_job_of_one_tenant_is_invisible_to_another(saved: Path, tmp_path: Path
             assert client.get(f"/v1/jobs/{job['id']}{way}", headers=theirs).status_code == 404
             assert client.get(f"/v1/jobs/{job['id']}{way}", headers=judge).status_code == 403
             assert client.get(f"/v1/jobs/{job['id']}{way}").status_code == 401
-        assert client.delete(f"/v1/jobs/{job['id']}", headers=theirs).status_code == 404
+        assert client.post(f"/v1/jobs/{job['id']}/cancel", headers=theirs).status_code == 404
         assert client.get("/v1/jobs", headers=theirs).json() == {"jobs": []}
         assert len(client.get("/v1/jobs", headers=mine).json()["jobs"]) == 1
         assert send(client, GOOD, **judge).status_code == 403

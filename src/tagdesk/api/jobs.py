@@ -202,7 +202,7 @@ async def get(job: JobId, workshop: TheWorkshop, caller: Predicts) -> JobOut:
     return _job_out(await asyncio.to_thread(workshop.get, job, tenant=caller.tenant), workshop)
 
 
-@router.delete("/{job}", responses=NO_JOB)
+@router.post("/{job}/cancel", responses=NO_JOB)
 async def cancel(job: JobId, workshop: TheWorkshop, caller: Predicts) -> JobOut:
     """Cancel a job and delete its files; of one that has ended delete the files."""
     return _job_out(await asyncio.to_thread(workshop.cancel, job, tenant=caller.tenant), workshop)

@@ -129,6 +129,8 @@ def _methods(app: FastAPI, path: str) -> list[str]:
 
 def _invalid(errors: Sequence[Mapping[str, Any]]) -> Problem:
     """Where the request is wrong, and what was expected; not what stood there."""
+    if any(error["loc"][0] == "path" for error in errors):  # what cannot be a name names nothing
+        return Problem(404, "not_found", f"{TITLES[404]}.")
     faults = [{"at": _place(error), "expected": _expected(error)} for error in errors[:MOST_FAULTS]]
     return Problem(422, "invalid_request", "Fields are missing, unknown or of another kind.", more={"faults": faults})
 

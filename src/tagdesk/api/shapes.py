@@ -5,11 +5,16 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 LONGEST_ID = 200
 MOST_ITEMS = 256  # of a batch; files are for more
 MOST_LABELS = 200
+
+def _whole(value: Any) -> Any:
+    """1.0 is an integer in JSON."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
 
 Id = Annotated[str, Field(min_length=1, max_length=LONGEST_ID, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
@@ -203,7 +208,7 @@ class PromoteIn(Shape):
 
     who: Id
     why: Annotated[str, Field(min_length=1, max_length=2000)]
-    expected: Annotated[int, Field(ge=0, le=2**53)] | None = Field(
+    expected: Annotated[int, BeforeValidator(_whole), Field(ge=0, le=2**53)] | None = Field(
         None, description="The number of the promotion that the decision was taken on; 409 where another came since."
     )
 
