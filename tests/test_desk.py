@@ -195,6 +195,21 @@ def test_erasing_a_customer_leaves_nothing_of_theirs(desk: Desk, store: Store) -
     assert len(desk.live.model.cache) == 0
 
 
+def test_the_memory_of_a_model_that_left_is_handed_back_once_nobody_waits_for_it(
+    desk: Desk, models: dict[str, Model], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    freed = []
+    monkeypatch.setattr("tagdesk.desk.return_freed_memory", lambda: freed.append(1))
+    waiting = desk.live
+    desk.promote(models["probe"].id, who="ada", why="better")
+    desk.follow()
+    assert not freed
+    del waiting
+    desk.follow()
+    desk.follow()
+    assert freed == [1]
+
+
 def test_a_policy_that_was_changed_on_disk_is_not_swapped_in(
     desk: Desk, models: dict[str, Model], store: Store
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from tagdesk.desk import registry
 from tagdesk.desk.candidate import open_checked, open_promoted
 from tagdesk.desk.line import Line, Overloaded, TooLate
 from tagdesk.desk.logbook import Logbook
+from tagdesk.encoders.onnx import return_freed_memory
 from tagdesk.errors import Refused, UsageError
 from tagdesk.model import STARTER, Manifest, Model, ReadingCache, find_model, read_manifest
 from tagdesk.prediction import Prediction
@@ -98,6 +100,7 @@ class Desk:
         name = current.model if current else STARTER
         opened = Model.load(registry.named(name), models=settings.models)
         self._live = Live(self._ready(opened), current.number if current else 0)
+        self._leaving: weakref.ref[Model] | None = None  # what answered before, as long as somebody waits for it
         self.logbook = Logbook(store, self._without_personal_data)
         self.line: Line[Answer] = Line(self._answer, longest_wait=settings.longest_wait)
 
@@ -196,14 +199,17 @@ class Desk:
             opened = self._open(before.model, before)
             decided = Decided(who, self.now(), why)
             promotion = self.store.promotions.rollback(decided, expected=current.number)
-            self._live = Live(opened, promotion.number)
+            self._turn_to(Live(opened, promotion.number))
             return promotion
 
     def follow(self) -> bool:
-        """Swap to what another process has promoted; whether there was anything to swap.
+        """Swap to what another process has promoted; whether there was anything to swap. To be called every second.
 
         A model that cannot be opened here leaves the old one in place, and the next call tries again.
         """
+        if self._leaving is not None and self._leaving() is None:
+            self._leaving = None
+            return_freed_memory()
         current = self.store.promotions.current()
         if current is None or current.number == self._live.promotion:
             return False
@@ -214,7 +220,7 @@ class Desk:
                 self._live = Live(self._live.model, current.number)
                 return False
             opened = open_promoted(registry.named(current.model), self.settings.models)
-            self._live = Live(self._ready(opened, current), current.number)
+            self._turn_to(Live(self._ready(opened, current), current.number))
             return True
 
     def erase(self, which: Selection, *, who: str) -> int:
@@ -235,9 +241,14 @@ class Desk:
         opened = live.model if name in {live.model.id, _starter_if(live)} else self._open(name, None)
         before = live.model if live.promotion == 0 else None
         promotion = registry.record(self.store, opened, before, Decided(who, self.now(), why), expected=expected)
-        self._live = Live(opened, promotion.number)
+        self._turn_to(Live(opened, promotion.number))
         LOG.info("promoted", extra={"model": opened.id, "who": who})
         return promotion
+
+    def _turn_to(self, live: Live) -> None:
+        if live.model is not self._live.model:
+            self._leaving = weakref.ref(self._live.model)
+        self._live = live
 
     def _open(self, model: str, promotion: Promotion | None) -> Model:
         return self._ready(open_checked(registry.named(model), self.settings.models), promotion)

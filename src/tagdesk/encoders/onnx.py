@@ -182,7 +182,7 @@ def _session(path: Path, threads: int | None) -> Any:
             f"{path} is not a graph that can be run: {_first_line(error)} Export or train the model again.",
             code="bad_graph",
         ) from error
-    _return_freed_memory()
+    return_freed_memory()
     names = {value.name for value in session.get_inputs()}
     if names != {"input_ids", "attention_mask"}:
         raise ArtefactError(
@@ -211,7 +211,7 @@ def _refuse_weights_elsewhere(path: Path) -> None:
         )
 
 
-def _return_freed_memory() -> None:
+def return_freed_memory() -> None:
     """Hand back to the system what was freed: to open a graph takes three times the memory that it needs to run."""
     with suppress(AttributeError, OSError, TypeError):  # the GNU C library alone keeps it, and has such a function
         ctypes.CDLL(None).malloc_trim(0)
