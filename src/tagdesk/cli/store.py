@@ -143,7 +143,8 @@ def erase(
     which = Selection(tenant, unit=customer, ticket=ticket, case=case)
     with _open(place) as opened:
         number = sum(day.cases for day in opened.counts(which))
-        _ask(f"Delete {number:,} cases of tenant {tenant} for good", yes=yes)
+        cases = "1 case" if number == 1 else f"{number:,} cases"
+        _ask(f"Delete {cases} of tenant {tenant} for good", yes=yes)
         found = opened.erase(which, who=who, now=datetime.now(UTC))
     _print(found, "deleted", as_json=as_json)
 
