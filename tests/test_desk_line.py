@@ -73,6 +73,25 @@ def test_whoever_waited_until_the_deadline_is_not_read() -> None:
     assert model.asked == [["first"]]
 
 
+def test_whoever_could_only_be_answered_after_the_deadline_is_not_read_unless_alone() -> None:
+    model, now = Model(), [0.0]
+    long = "x" * int(FIRST_GUESS * 4)  # a second's work
+    with Line(model, longest_wait=100, clock=lambda: now[0]) as line:
+        first = line.submit(["first"], within=1)
+        assert model.begun.acquire(timeout=10)
+        late, other = line.submit([long], within=2), line.submit(["other"], within=2)
+        now[0] = 1.5
+        model.go.release()
+        with pytest.raises(TooLate):
+            late.result(10)
+        assert model.begun.acquire(timeout=10)
+        alone = line.submit([long], within=0.1)
+        model.go.release(2)
+        assert first.result(10) == ["FIRST"]
+        assert other.result(10) == ["OTHER"]
+        assert alone.result(10) == [long.upper()]
+
+
 def test_more_than_can_be_answered_in_time_is_refused_at_once_with_when_to_come_back() -> None:
     model = Model()
     with Line(model, longest_wait=1.0) as line:

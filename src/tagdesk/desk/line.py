@@ -15,7 +15,7 @@ from tagdesk.errors import TagdeskError
 T = TypeVar("T")
 
 CHARACTERS = 4.0  # of a token in English, about; only used to weigh texts before they are split into tokens
-BATCH_TOKENS = 4096  # estimated ones of the texts that are read together; a single request may exceed it
+BATCH_TOKENS = 2048  # estimated ones of the texts that are read together; a single request may exceed it
 FIRST_GUESS = 1500.0  # estimated tokens a second, until there is a measurement; a small CPU's
 MEMORY = 0.8  # weight of what was measured before
 SHORTEST_RETRY = 1.0  # seconds
@@ -103,7 +103,7 @@ class Line(Generic[T]):
 
         Args:
             texts: answered together, all or none.
-            within: seconds from now; whoever is not being read by then is not read any more.
+            within: seconds from now; whoever cannot be expected to be answered by then is not read.
 
         Raises:
             Overloaded: where too much waits already, or the line is closed.
@@ -161,7 +161,9 @@ class Line(Generic[T]):
                     self._queued = self._queued - waiting.weight if self._queue else 0.0
                     if not waiting.future.set_running_or_notify_cancel():
                         continue  # the client is gone
-                    if self._clock() > waiting.deadline:
+                    is_alone = not batch and not self._queue  # let in however long it takes
+                    needed = 0.0 if is_alone else (self._in_work + min(waiting.weight, BATCH_TOKENS)) / self._pace
+                    if self._clock() + needed > waiting.deadline:
                         waiting.future.set_exception(TooLate())
                         continue
                     batch.append(waiting)
