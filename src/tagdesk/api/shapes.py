@@ -11,6 +11,7 @@ LONGEST_ID = 200
 MOST_ITEMS = 256  # of a batch; files are for more
 MOST_LABELS = 200
 
+
 def _whole(value: Any) -> Any:
     """1.0 is an integer in JSON."""
     return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tagdesk.launched import is_first
 from tagdesk.prediction import Decision, Prediction
 from tagdesk.scorers.base import Progress as Reporter
 from tagdesk.scorers.base import silent
@@ -36,7 +37,8 @@ def out() -> Console:
 
 def note(message: str) -> None:
     """A line for the person at the terminal; programs that read stdout never see it."""
-    Console(stderr=True, highlight=False, soft_wrap=True).print(Text(visible(message)))
+    if is_first():
+        Console(stderr=True, highlight=False, soft_wrap=True).print(Text(visible(message)))
 
 
 def print_json(value: Any) -> None:
@@ -143,7 +145,7 @@ def progress() -> Iterator[Reporter]:
     It shows what is done, how much of it in a second, and the time left; the first report is what was done before.
     """
     console = Console(stderr=True)
-    if not console.is_terminal:
+    if not (console.is_terminal and is_first()):
         yield silent
         return
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415

@@ -14,6 +14,7 @@ from tagdesk.dataset import Columns, File, ReadResult, RejectsWriter
 from tagdesk.dataset.label_health import find_split_labels
 from tagdesk.dataset.repeats import Texts, find_leak
 from tagdesk.errors import InputError, UsageError
+from tagdesk.launched import is_first
 from tagdesk.model import Model
 from tagdesk.report import report_folder, write_report
 from tagdesk.scorers import Recipe, named_recipes
@@ -49,7 +50,8 @@ def train(
 ) -> None:
     """Train a model on labelled tickets, and measure it.
 
-    Any labels will do: those found in the file, or those of a taxonomy.
+    Any labels will do: those found in the file, or those of a taxonomy. `accelerate launch --multi_gpu -m tagdesk
+    train ...` fine-tunes a transformer on all GPUs of the machine.
     """
     reading.refuse_folder(out)
     chosen = choose_recipe(recipe, settings or [], seed)
@@ -72,6 +74,8 @@ def train(
             checkpoint=out / f".training-{chosen.fingerprint}" if chosen.kind == "transformer" else None,
             progress=report,
         )
+    if not is_first():  # of several processes one writes and tells
+        return
     model = trained.model.save(out)
     folder = out / model.id
     _write_report(trained, folder, file, test)

@@ -10,6 +10,7 @@ from tagdesk.arrays import IntArray, Probs
 from tagdesk.encoders import resolve
 from tagdesk.encoders.tokens import TextTokenizer
 from tagdesk.errors import InputError, UsageError
+from tagdesk.launched import is_first
 from tagdesk.scorers.base import Examples, Progress, out_of_fold, silent
 from tagdesk.scorers.recipe import Recipe
 from tagdesk.scorers.transformer.checkpoint import Checkpoint
@@ -79,7 +80,7 @@ def fit(
             checkpoint=state,
             progress=progress,
         )
-    if state:
+    if state and is_first():
         state.remove()
     return TransformerScorer(network, tokenizer)
 

@@ -16,10 +16,12 @@ from torch import Tensor, nn
 
 from tagdesk.arrays import IntArray, Targets
 from tagdesk.errors import UsageError
+from tagdesk.launched import place_here
 from tagdesk.scorers.base import Progress
 from tagdesk.scorers.recipe import Recipe
 from tagdesk.scorers.transformer.checkpoint import Checkpoint, Standing
 from tagdesk.scorers.transformer.network import Network, padded, read_logits
+from tagdesk.scorers.transformer.together import company, share_of
 
 GROUPED = 50  # batches that are sorted by length together: little padding, and still random company
 HEAVIEST = 20.0  # weight of a rare label's positives; beyond that a handful of tickets would steer everything
@@ -56,7 +58,7 @@ def train(  # noqa: PLR0913 - what is trained, on what, how, and who is told
     checkpoint: Checkpoint | None,
     progress: Progress,
 ) -> None:
-    """Fit the network to the examples, in place.
+    """Fit the network to the examples, in place; where several processes were launched, together with them.
 
     With validation, the weights of the epoch with the lowest validation loss are kept, and training stops after
     `recipe.patience` epochs without a lower one.
@@ -67,6 +69,8 @@ def train(  # noqa: PLR0913 - what is trained, on what, how, and who is told
     per_epoch = math.ceil(len(examples) / recipe.batch_size)
     steps = recipe.epochs * per_epoch
     network.freeze(words=recipe.freeze_words, layers=recipe.freeze_layers)
+    processes = company(network.device)
+    reader = processes.wrap(network)
     optimiser = make_optimiser(network, recipe)
     loss_of = nn.BCEWithLogitsLoss(
         pos_weight=positive_weights(examples.targets, recipe.class_weights).to(network.device)
@@ -80,15 +84,16 @@ def train(  # noqa: PLR0913 - what is trained, on what, how, and who is told
         if place == 0 or not plan:
             lengths = [len(row) for row in examples.in_epoch(epoch)]
             plan = epoch_batches(lengths, recipe.batch_size, seed=seed_of(recipe.seed, epoch))
-        rows = plan[place]
-        torch.manual_seed(seed_of(recipe.seed, standing.step, 1))  # dropout
+        rows, weight = share_of(plan[place], processes)
+        others = (processes.index,) if processes.index else ()
+        torch.manual_seed(seed_of(recipe.seed, standing.step, 1, *others))  # dropout
         for group in optimiser.param_groups:
             group["lr"] = group["peak"] * ramp(standing.step, steps, recipe.warmup_share)
         with _precision(network.device, recipe):
-            logits = network(*padded([examples.in_epoch(epoch)[row] for row in rows], pad_id, network.device))
-            loss = loss_of(logits.float(), targets[rows].to(network.device))
+            logits = reader(*padded([examples.in_epoch(epoch)[row] for row in rows], pad_id, network.device))
+            loss = weight * loss_of(logits.float(), targets[rows].to(network.device))
         optimiser.zero_grad()
-        loss.backward()
+        processes.backward(loss)
         norm = nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm or math.inf)
         _refuse_divergence(loss, norm, standing.step, recipe)
         optimiser.step()
@@ -96,7 +101,7 @@ def train(  # noqa: PLR0913 - what is trained, on what, how, and who is told
         is_epoch_over = standing.step % per_epoch == 0
         if is_epoch_over and validation:
             standing = _judged(standing, network, validation, pad_id)
-        if checkpoint and (is_epoch_over or standing.step % SAVE_EVERY == 0):
+        if checkpoint and processes.index == 0 and (is_epoch_over or standing.step % SAVE_EVERY == 0):
             checkpoint.write(standing, network, optimiser)
         progress("training", standing.step, steps)
     if standing.best is not None:
@@ -191,7 +196,7 @@ def device_of(recipe: Recipe) -> torch.device:
     has_gpu = torch.cuda.is_available()
     if recipe.device == "cuda" and not has_gpu:
         raise UsageError("device = 'cuda', but there is no GPU that torch can use. Set device=auto.", code="no_gpu")
-    return torch.device("cuda" if has_gpu and recipe.device != "cpu" else "cpu")
+    return torch.device("cuda", place_here()) if has_gpu and recipe.device != "cpu" else torch.device("cpu")
 
 
 @contextmanager
