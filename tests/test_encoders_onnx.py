@@ -11,8 +11,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 import tiny
 from tagdesk.encoders import onnx as module
-from tagdesk.encoders.onnx import TextGraph, batches
-from tagdesk.errors import ArtefactError
+from tagdesk.encoders.onnx import TextGraph, _providers, batches
+from tagdesk.errors import ArtefactError, UsageError
 
 
 @pytest.fixture
@@ -178,3 +178,26 @@ def test_the_number_of_threads_is_free(encoder: Path) -> None:
     texts = tiny.examples(5).texts
     first, second = (TextGraph(encoder, 64, threads=n).read(texts, ["embedding"]).outputs[0] for n in (1, None))
     assert np.allclose(first, second, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("device", "available", "chosen"),
+    [
+        ("", ["CUDAExecutionProvider", "CPUExecutionProvider"], ["CUDAExecutionProvider", "CPUExecutionProvider"]),
+        ("auto", ["CPUExecutionProvider"], ["CPUExecutionProvider"]),
+        ("cpu", ["CUDAExecutionProvider", "CPUExecutionProvider"], ["CPUExecutionProvider"]),
+        ("cuda", ["CUDAExecutionProvider", "CPUExecutionProvider"], ["CUDAExecutionProvider", "CPUExecutionProvider"]),
+    ],
+)
+def test_a_gpu_is_used_where_there_is_one_and_nobody_says_otherwise(
+    device: str, available: list[str], chosen: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TAGDESK_DEVICE", device)
+    assert _providers(available) == chosen
+
+
+def test_a_gpu_that_is_not_there_and_a_device_that_is_none_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for device in ("cuda", "tpu"):
+        monkeypatch.setenv("TAGDESK_DEVICE", device)
+        with pytest.raises(UsageError, match="TAGDESK_DEVICE"):
+            _providers(["CPUExecutionProvider"])

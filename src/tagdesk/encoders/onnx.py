@@ -16,10 +16,13 @@ from numpy.typing import NDArray
 
 from tagdesk.arrays import BoolArray, FloatArray
 from tagdesk.encoders.tokens import TextTokenizer
-from tagdesk.errors import ArtefactError
+from tagdesk.errors import ArtefactError, UsageError
 
 BATCH_TOKENS = 1024  # tokens of one batch, padding included: larger ones gain no speed on a CPU, and hold more padding
+BATCH_TOKENS_CUDA = 16_384  # the same on a GPU, which small batches leave idle
 TOKENIZE_AT_ONCE = 1024  # texts; keeps memory flat on long inputs
+DEVICE = "TAGDESK_DEVICE"  # the variable: auto (a GPU where the runtime can use one), cpu or cuda
+_CUDA = "CUDAExecutionProvider"
 WIDEST = 65_536  # numbers of one output; more is a damaged graph
 
 
@@ -62,6 +65,7 @@ class TextGraph:
         self.max_tokens = max_tokens
         self._tokenizer = TextTokenizer.open(folder / "tokenizer.json", max_tokens)
         self._session = _session(self.path, threads)
+        self._budget = BATCH_TOKENS_CUDA if _CUDA in self._session.get_providers() else BATCH_TOKENS
         self.widths: dict[str, int] = {
             output.name: output.shape[1]
             for output in self._session.get_outputs()
@@ -99,7 +103,7 @@ class TextGraph:
     def read_ids(self, ids: Sequence[list[int]], outputs: Sequence[str]) -> list[NDArray[np.float32]]:
         """The named outputs for texts that were split into tokens before, in their order; raises as `read`."""
         results = [np.zeros((len(ids), self._width(name)), dtype=np.float32) for name in outputs]
-        for rows in batches([len(row) for row in ids], BATCH_TOKENS):
+        for rows in batches([len(row) for row in ids], self._budget):
             values = self._run([ids[row] for row in rows], outputs)
             for result, value in zip(results, values, strict=True):
                 result[rows] = value
@@ -176,7 +180,7 @@ def _session(path: Path, threads: int | None) -> Any:
     options.log_severity_level = 4
     _refuse_weights_elsewhere(path)
     try:
-        session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        session = ort.InferenceSession(str(path), options, providers=_providers(ort.get_available_providers()))
     except Exception as error:  # the runtime raises its own kinds, which share no public base
         raise ArtefactError(
             f"{path} is not a graph that can be run: {_first_line(error)} Export or train the model again.",
@@ -190,6 +194,23 @@ def _session(path: Path, threads: int | None) -> Any:
             code="bad_graph",
         )
     return session
+
+
+def _providers(available: Sequence[str]) -> list[str]:
+    """What shall run a graph, the first that can; raises UsageError for a GPU that the runtime cannot use.
+
+    >>> _providers(["CPUExecutionProvider"])
+    ['CPUExecutionProvider']
+    """
+    wanted = os.environ.get(DEVICE, "") or "auto"
+    if wanted not in ("auto", "cpu", "cuda"):
+        raise UsageError(f"{DEVICE} = {wanted[:40]!r}; expected auto, cpu or cuda.", code="bad_device")
+    if wanted == "cuda" and _CUDA not in available:
+        raise UsageError(
+            f"{DEVICE} = cuda, but this onnxruntime knows no GPU. Install onnxruntime-gpu in its place, or set auto.",
+            code="no_gpu",
+        )
+    return [_CUDA, "CPUExecutionProvider"] if wanted != "cpu" and _CUDA in available else ["CPUExecutionProvider"]
 
 
 def _refuse_weights_elsewhere(path: Path) -> None:

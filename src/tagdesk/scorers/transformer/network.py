@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tagdesk.encoders import EncoderFolder
-from tagdesk.encoders.onnx import BATCH_TOKENS, batches
+from tagdesk.encoders.onnx import BATCH_TOKENS, BATCH_TOKENS_CUDA, batches
 from tagdesk.errors import UsageError
 
 Pooling = Literal["mean", "cls"]
@@ -145,7 +145,8 @@ def read_logits(network: Network, ids: Sequence[Sequence[int]], pad_id: int) -> 
     was_training = network.training
     network.eval()
     with torch.inference_mode():
-        for rows in batches([len(row) for row in ids], BATCH_TOKENS):
+        budget = BATCH_TOKENS_CUDA if network.device.type == "cuda" else BATCH_TOKENS
+        for rows in batches([len(row) for row in ids], budget):
             part = network(*padded([ids[row] for row in rows], pad_id, network.device))
             logits[rows] = part.float().cpu().numpy()
     network.train(was_training)
