@@ -136,7 +136,7 @@ async def _working(app: FastAPI) -> AsyncIterator[None]:
     await asyncio.to_thread(app.state.workshop.close)
 
 
-def _workshop(request: Request) -> Workshop:
+async def _workshop(request: Request) -> Workshop:
     workshop: Workshop = request.app.state.workshop
     return workshop
 

@@ -74,7 +74,7 @@ def needs(permission: Permission) -> Any:
     return Depends(check)
 
 
-def _desk(request: Request) -> Desk:
+async def _desk(request: Request) -> Desk:  # async: FastAPI would call it in a thread
     desk: Desk = request.app.state.desk
     return desk
 

@@ -30,7 +30,7 @@ async def _working(app: FastAPI) -> AsyncIterator[None]:
     await asyncio.to_thread(app.state.hooks.close)
 
 
-def _hook(
+async def _hook(
     name: Annotated[str, Path(pattern=r"^[a-z0-9-]{1,60}$", description="The table in the file of help desks.")],
     request: Request,
 ) -> Hook:
