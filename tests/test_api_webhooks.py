@@ -239,9 +239,9 @@ def test_a_dry_run_writes_nothing(desk: Desk, name: str) -> None:
 
 def test_a_help_desk_is_known_by_its_name(zen: House) -> None:
     body = json.dumps(message("zendesk", TEXT, "e-1")).encode()
-    for path, status in {"nobody": 404, "NO": 422, "a" * 61: 422, "%00": 422}.items():
+    for path in ("nobody", "NO", "a" * 61, "%00"):
         answer = zen.client.post(f"/v1/webhooks/{path}", content=body, headers={"content-type": "application/json"})
-        assert answer.status_code == status
+        assert answer.status_code == 404
     assert zen.client.get(f"/v1/webhooks/{zen.site.name}").status_code == 405
 
 
