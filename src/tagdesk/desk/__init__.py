@@ -224,8 +224,12 @@ class Desk:
             return True
 
     def erase(self, which: Selection, *, who: str) -> int:
-        """Delete the cases of a customer, a ticket or an id, with all that derives from them; give how many."""
-        self.logbook.flush(LONGEST_FLUSH)
+        """Delete the cases of a customer, a ticket or an id, with all that derives from them; give how many.
+
+        Raises StoreUnavailable where not all that was answered so far could be looked at.
+        """
+        if not self.logbook.flush(LONGEST_FLUSH):  # one of those that wait may be whom it is about
+            raise StoreBusy("Cases are still on their way to the store. Erase again in a moment.")
         erased = self.store.erase(which, who=who, now=self.now())
         if (cache := self._live.model.cache) is not None:
             cache.clear()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
 from tagdesk.case import Case
-from tagdesk.errors import TagdeskError
 from tagdesk.store import Store, StoreUnavailable
+
+LOG = logging.getLogger("tagdesk.desk")
 
 AT_ONCE = 500  # cases of one transaction
 MOST_WAITING = 20_000  # some 20 MB; then the oldest go
@@ -105,8 +107,9 @@ class Logbook:
             self._store.cases.add([self._prepare(case) for case in batch])
         except StoreUnavailable:
             return None
-        except TagdeskError:  # one of them is refused, such as an id that is there already: take the others
+        except Exception as error:  # noqa: BLE001 - one of them is refused, such as an id that is taken: keep the others
             if len(batch) == 1:
+                LOG.error("case_dropped", extra={"error": type(error).__name__})  # noqa: TRY400 - it may quote the case
                 return 0
             parts = [self._write([case]) for case in batch]
             return sum(part or 0 for part in parts)

@@ -149,11 +149,12 @@ def _before(connection: Connection, review: Review, tenant: str) -> Review | Non
 
 
 def _lock_cases(connection: Connection, ids: Sequence[str], tenant: str) -> set[str]:
-    """Those of the cases that are the tenant's; until the transaction ends nobody else reviews or erases them."""
+    """Those of the cases that are the tenant's and not forgotten; nobody else reviews or erases them meanwhile."""
     found: set[str] = set()
     wanted = sorted(set(ids))  # in one order, so that no two wait for each other
     for start in range(0, len(wanted), MOST_ROWS):
         some = select(cases.c.id).where(cases.c.id.in_(wanted[start : start + MOST_ROWS]), cases.c.tenant == tenant)
+        some = some.where(cases.c.text.is_not(None))  # once it is forgotten, nobody can judge any more what is right
         found.update(connection.scalars(some.order_by(cases.c.id).with_for_update(key_share=True)))
     return found
 
