@@ -21,6 +21,7 @@ except ImportError as error:
 from tagdesk.api import jobs, shapes, webhooks
 from tagdesk.api.access import Doorkeeper, Meter, Permission
 from tagdesk.api.body_limit import JSON, BodyLimit
+from tagdesk.api.here_only import HereOnly
 from tagdesk.api.metrics import CONTENT_TYPE_LATEST, Metrics
 from tagdesk.api.openapi import describe
 from tagdesk.api.problems import install
@@ -52,6 +53,7 @@ class ApiSettings:
         follow_seconds: how often another process's promotions are looked for.
         jobs: how bulk jobs are kept.
         help_desks: those that send webhooks.
+        here_only: whether a service without keys answers only who calls it by a name of this machine.
     """
 
     within: float = 2.0
@@ -61,6 +63,7 @@ class ApiSettings:
     follow_seconds: float = 1.0
     jobs: JobSettings = field(default_factory=JobSettings)
     help_desks: tuple[Site, ...] = ()
+    here_only: bool = False
 
 
 def create_app(desk: Desk, settings: ApiSettings | None = None) -> FastAPI:
@@ -104,6 +107,8 @@ def create_app(desk: Desk, settings: ApiSettings | None = None) -> FastAPI:
         kinds_of=lambda path: tuple(jobs.KINDS) if path == jobs.PATH else (JSON,),
         seconds_of=lambda path: jobs.UPLOAD_SECONDS if path == jobs.PATH else chosen.body_seconds,
     )
+    if chosen.here_only and app.state.doorkeeper.is_open:
+        app.add_middleware(HereOnly, exempt=webhooks.PATH)
     app.add_middleware(Requests, metrics=app.state.metrics)
     return app
 

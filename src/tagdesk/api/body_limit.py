@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tagdesk.api.problems import Problem, respond
@@ -42,20 +42,14 @@ class BodyLimit:
             await self.app(scope, receive, send)
             return
         headers, limit = Headers(scope=scope), self._limit_of(scope["path"])
-        request_id = scope.get("state", {}).get("request_id")
         problem = _head_problem(headers, limit, self._kinds_of(scope["path"]))
-        if problem is None:
-            counted = _Counted(receive, limit, asyncio.get_running_loop().time() + self._seconds_of(scope["path"]))
-            try:
-                await self.app(scope, counted, send)
-            except Problem as error:
-                if counted.has_answered:  # pragma: no cover - answers begin after the whole body is read
-                    raise
-                problem = error
         if problem is not None:
-            response = respond(problem, request_id)
+            response = respond(problem, scope.get("state", {}).get("request_id"))
             response.headers["Connection"] = "close"
             await response(scope, receive, send)
+            return
+        counted = _Counted(receive, limit, asyncio.get_running_loop().time() + self._seconds_of(scope["path"]))
+        await self.app(scope, counted, counted.closing(send) if _has_body(headers) else send)
 
 
 class _Counted:
@@ -67,7 +61,16 @@ class _Counted:
         self._deadline = deadline
         self._seen = 0
         self._is_whole = False
-        self.has_answered = False
+
+    def closing(self, send: Send) -> Send:
+        """Ends the connection with an answer that comes before the whole body: nobody reads what is left of it."""
+
+        async def closing(message: Message) -> None:
+            if message["type"] == "http.response.start" and not self._is_whole:
+                MutableHeaders(scope=message)["Connection"] = "close"
+            await send(message)
+
+        return closing
 
     async def __call__(self) -> Message:
         if self._is_whole:  # from here on only the end of the connection is awaited
@@ -84,6 +87,10 @@ class _Counted:
         return message
 
 
+def _has_body(headers: Headers) -> bool:
+    return headers.get("content-length", "") not in {"", "0"} or "transfer-encoding" in headers
+
+
 def _head_problem(headers: Headers, limit: int, kinds: tuple[str, ...]) -> Problem | None:
     if headers.get("content-encoding", "identity").strip().lower() != "identity":
         return Problem(415, "packed", "Send the body as it is, without Content-Encoding.")
@@ -91,8 +98,7 @@ def _head_problem(headers: Headers, limit: int, kinds: tuple[str, ...]) -> Probl
     if length.isascii() and length.isdigit() and (len(length) > 15 or int(length) > limit):
         return _too_large(limit)
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-    has_body = length not in {"", "0"} or "transfer-encoding" in headers
-    if kinds and has_body and kind not in kinds:
+    if kinds and _has_body(headers) and kind not in kinds:
         return Problem(415, "media_type", f"Content-Type must be {' or '.join(kinds)}.")
     return None
 

@@ -9,13 +9,13 @@ import structlog
 import uvicorn
 
 from tagdesk.api import ApiSettings, create_app
+from tagdesk.api.connection import Connection
 from tagdesk.desk import Desk
 from tagdesk.errors import UsageError
 
 IDLE_SECONDS = 15  # that a connection may lie idle
 MOST_CONNECTIONS = 2000
 GRACE_SECONDS = 10  # for requests that are being answered when the service ends
-LARGEST_HEAD = 64_000  # bytes of a request's headers
 
 
 def run(desk: Desk, settings: ApiSettings, *, host: str, port: int) -> None:
@@ -28,6 +28,7 @@ def run(desk: Desk, settings: ApiSettings, *, host: str, port: int) -> None:
     app = create_app(desk, settings)
     config = uvicorn.Config(
         app,
+        http=Connection,
         host=host,
         port=port,
         log_config=None,
@@ -37,7 +38,6 @@ def run(desk: Desk, settings: ApiSettings, *, host: str, port: int) -> None:
         timeout_keep_alive=IDLE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
         limit_concurrency=MOST_CONNECTIONS,
-        h11_max_incomplete_event_size=LARGEST_HEAD,
         ws="none",
     )
     try:

@@ -18,6 +18,7 @@ from tagdesk.desk import Desk
 from tagdesk.desk.hooks import Hook, Hooks
 from tagdesk.store import Conflict
 
+PATH = "/v1/webhooks"
 LONGEST_CORRECTION = 5.0  # seconds; help desks do not wait much longer for an answer
 AGAIN = {"Retry-After": "10"}  # seconds; Zendesk comes back only where that is less than a minute
 
@@ -41,7 +42,7 @@ async def _hook(
     return hook
 
 
-router = APIRouter(prefix="/v1/webhooks", lifespan=_working)
+router = APIRouter(prefix=PATH, lifespan=_working)
 
 
 @router.post(

@@ -87,7 +87,7 @@ def serve(
         try:
             with suppress(KeyboardInterrupt):  # the usual end, after all who asked were answered
                 bulk = JobSettings(jobs, most_bytes=job_bytes, keep_days=job_days)
-                chosen = ApiSettings(within=within, rate=rate, jobs=bulk, help_desks=sites)
+                chosen = ApiSettings(within=within, rate=rate, jobs=bulk, help_desks=sites, here_only=True)
                 run(desk, chosen, host=host, port=port)
         finally:
             desk.close()
