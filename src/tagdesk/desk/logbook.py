@@ -14,7 +14,7 @@ LOG = logging.getLogger("tagdesk.desk")
 
 AT_ONCE = 500  # cases of one transaction
 MOST_WAITING = 20_000  # some 20 MB; then the oldest go
-PAUSE = 0.05  # seconds between two transactions, so that a busy hour writes in bulk
+PAUSE = 0.05  # seconds before a transaction: the answers leave first, and a busy hour is written in bulk
 RETRY = 1.0  # seconds until a store that could not answer is asked again
 
 
@@ -40,7 +40,7 @@ class Logbook:
         self._changed = threading.Condition()
         self._in_work = 0
         self._is_open = True
-        self._is_stuck = False
+        self._is_stuck = self._is_awaited = False
         self.written = self.dropped = 0
         self._thread = threading.Thread(target=self._work, name="tagdesk-logbook", daemon=True)
         self._thread.start()
@@ -67,6 +67,8 @@ class Logbook:
         """Wait until the store has what was added so far; False where that takes longer."""
         with self._changed:
             goal = self.written + self.dropped + len(self)
+            self._is_awaited = True
+            self._changed.notify_all()
             return self._changed.wait_for(lambda: self.written + self.dropped >= goal or self._is_stuck, seconds) and (
                 self.written + self.dropped >= goal
             )
@@ -86,6 +88,8 @@ class Logbook:
                 if not self._is_open:
                     self.dropped += len(self._waiting)
                     return
+                self._changed.wait_for(lambda: self._is_awaited or not self._is_open, PAUSE)
+                self._is_awaited = False
                 batch = [self._waiting.popleft() for _ in range(min(AT_ONCE, len(self._waiting)))]
                 self._in_work = len(batch)
             outcome = self._write(batch)
@@ -99,7 +103,8 @@ class Logbook:
                     self.dropped += len(batch) - outcome
                 self._is_stuck = outcome is None
                 self._changed.notify_all()
-                self._changed.wait_for(lambda: not self._is_open, RETRY if outcome is None else PAUSE)
+                if outcome is None:
+                    self._changed.wait_for(lambda: not self._is_open, RETRY)
 
     def _write(self, batch: Sequence[Case]) -> int | None:
         """How many of the cases the store has taken; None where it cannot be asked at the moment."""
