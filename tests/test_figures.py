@@ -99,3 +99,29 @@ def test_the_measured_starter_is_the_one_that_ships() -> None:
     """Whoever ships another starter measures it again."""
     measured = {row["id"] for row in results("messages") if row["model"] == "starter"}
     assert measured == {shipped()["id"]}
+
+
+def test_what_the_service_withstands_is_what_was_proved() -> None:
+    claims = {c["claim"]: c["figure"] for part in results("prove").values() for c in part["claims"]}
+    text = (ROOT / "docs" / "how-to" / "service.md").read_text(encoding="utf-8")
+    share = [float(f.removesuffix(" %")) for claim, f in claims.items() if claim.startswith("goodput")]
+    assert f"labels {min(share):.0f} % to {max(share):.0f} %" in text
+    assert f"takes {float(claims['memory after a promotion and a rollback'].split()[0]):.0f} MB" in text
+    assert f"HTTP adds {float(claims['what HTTP adds at light load, p50'].split()[0]):.1f} ms" in text
+    lost = [figure for claim, figure in claims.items() if claim.startswith("acknowledged reviews lost to")]
+    assert [figure.split(" of ")[0] for figure in lost] == ["0", "0"]
+    assert {"overload", "swaps", "fuzz"}.isdisjoint(results("prove"))  # as the text says; else it is to be told
+
+
+def test_what_smoothing_and_teachers_gave_is_what_was_measured() -> None:
+    rows = {row["learned from"]: row for row in results("teachers")}
+    text = " ".join((ROOT / "docs" / "explanation" / "starter.md").read_text(encoding="utf-8").split())
+    names = ("best exact match", "mean average precision", "hit@1", "none: area under curve")
+    for row, joint in {
+        "labels, by the larger encoder": ", {}, {} and {}",
+        "labels, mean of both encoders' probabilities": ", {}, {} and {}",
+        "the larger encoder and labels": ", {}, {} and {}",
+        "both encoders and labels": ", {}, {}, {}",
+    }.items():
+        first, *others = (f"{rows[row][name]:.3f}".lstrip("0") for name in names)
+        assert first + joint.format(*others) in text, row

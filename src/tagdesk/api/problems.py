@@ -31,7 +31,7 @@ STATUS_OF_CODE = {
 TITLES = {
     400: "The request cannot be read",
     401: "No valid key",
-    403: "The key does not allow this",
+    403: "Not allowed",
     404: "Not found",
     405: "Method not allowed",
     408: "Too slow",
