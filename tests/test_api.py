@@ -62,13 +62,13 @@ def test_the_taxonomy_is_that_of_the_model_that_answered_though_another_was_prom
 ) -> None:
     desk: Desk = service.state.desk
     answered, other = desk.live, replace(models["probe"], taxonomy=Taxonomy((Label("Other"),)))
-    remember = desk.remember
+    cases = desk.cases
 
     def swapped(predictions: Sequence[Prediction], places: Sequence[Where]) -> list[Case]:
         monkeypatch.setattr(desk, "_live", Live(other, answered.promotion))
-        return remember(predictions, places)
+        return cases(predictions, places)
 
-    monkeypatch.setattr(desk, "remember", swapped)
+    monkeypatch.setattr(desk, "cases", swapped)
     body = client.post("/v1/predict", json={"text": "card charged"}).json()
     assert (body["model"], body["taxonomy"]) == (answered.model.id, answered.model.taxonomy.fingerprint)
 

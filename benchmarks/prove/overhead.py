@@ -10,6 +10,7 @@ from pathlib import Path
 
 from load import percentile
 from prove.claim import Claim, at_least, at_most, none_of
+from prove.client import Wire
 from prove.loads import loaded
 from prove.models import second_model
 from prove.service import Service
@@ -61,10 +62,11 @@ def light(model: Model, texts: Sequence[str], folder: Path, sabotage: str) -> li
     """Each text is asked of the model here and of the service, one right after the other, in changing order."""
     here: list[float] = []
     there: list[float] = []
-    with Service(folder, broken=sabotage) as service, closing(service.client()) as client:
+    with Service(folder, broken=sabotage) as service, closing(Wire(service.url)) as wire:
 
         def ask(text: str) -> None:
-            if client.post("/v1/predict", {"text": text}).status != 200:
+            status, _ = wire.post("/v1/predict", {"text": text})
+            if status != 200:
                 raise RuntimeError("A prediction at light load failed.")
 
         def predict(text: str) -> None:

@@ -14,6 +14,7 @@ from tagdesk.errors import MissingExtra
 try:
     from fastapi import FastAPI, Request, Response
     from fastapi.responses import PlainTextResponse
+    from fastapi.routing import APIRoute
 except ImportError as error:
     raise MissingExtra("The service", "serve") from error
 
@@ -21,13 +22,14 @@ except ImportError as error:
 from tagdesk.api import jobs, shapes, webhooks
 from tagdesk.api.access import Doorkeeper, Meter, Permission
 from tagdesk.api.body_limit import JSON, BodyLimit
+from tagdesk.api.direct import Direct
 from tagdesk.api.here_only import HereOnly
 from tagdesk.api.metrics import CONTENT_TYPE_LATEST, Metrics
 from tagdesk.api.openapi import describe
 from tagdesk.api.problems import install
 from tagdesk.api.readiness import Readiness
 from tagdesk.api.requests import Requests
-from tagdesk.api.routes import needs, router
+from tagdesk.api.routes import DIRECT, needs, router
 from tagdesk.connectors.sites import Site
 from tagdesk.desk import Desk
 from tagdesk.desk.hooks import Hooks
@@ -99,6 +101,9 @@ def create_app(desk: Desk, settings: ApiSettings | None = None) -> FastAPI:
     app.include_router(webhooks.router)
     _add_signs_of_life(app)
     describe(app)
+    app.add_middleware(
+        Direct, routes=[one for one in router.routes if isinstance(one, APIRoute) and one.endpoint in DIRECT]
+    )
     app.add_middleware(
         BodyLimit,
         limit_of=lambda path: (

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from starlette.requests import Request
+
 from tagdesk.api.problems import Problem
 from tagdesk.store import Key, Store, StoreUnavailable
 
@@ -140,6 +142,16 @@ class Meter:
                 wait = max(1, round((cost - level) / self._rate + 0.5))
                 raise Problem(429, "rate_limit", "This key asks too often.", {"Retry-After": str(wait)})
             self._buckets[name] = (level - cost, now)
+
+
+async def admitted(request: Request, permission: Permission) -> Caller:
+    """Who sends a request; raises Problem where the key is wrong, may not do this, or asks too often."""
+    keeper: Doorkeeper = request.app.state.doorkeeper
+    found = await keeper.caller(request.headers.get("authorization"))
+    if not found.allows(permission):
+        raise Problem(403, "not_allowed", f"The key lacks the scope {permission.value!r}.")
+    request.app.state.meter.take(found.name)
+    return found
 
 
 def _unknown() -> Problem:

@@ -12,7 +12,8 @@ from fastapi import Request
 
 from tagdesk.api import shapes
 from tagdesk.api.access import Caller
-from tagdesk.api.problems import Problem
+from tagdesk.api.metrics import Metrics
+from tagdesk.api.problems import GONE, Problem
 from tagdesk.case import Case
 from tagdesk.desk import Answer, Desk, Where
 from tagdesk.errors import InputError
@@ -25,13 +26,15 @@ from tagdesk.text import check_text
 Result: TypeAlias = shapes.PredictionOut | shapes.ItemError
 T = TypeVar("T")
 
+SOON = 0.1  # seconds in which most answers come; whether the client waits is asked after that
 LONG_TEXT = 20_000  # characters from which a text is checked beside the event loop
 
 
 async def answer(tickets: Sequence[shapes.TicketIn], request: Request, desk: Desk, caller: Caller) -> list[Result]:
     """A prediction or an error for each ticket, in their order; all predictions are by one model."""
     given = await _given(tickets, request, desk)
-    cases = desk.remember(*_to_log(tickets, given, caller))
+    cases = desk.cases(*_to_log(tickets, given, caller))
+    request.state.afterwards.append(lambda: desk.remember(cases))
     return _results(given, cases, request.state.request_id)
 
 
@@ -67,6 +70,9 @@ async def answer_once(
 
 async def unless_gone(answer: asyncio.Future[T], request: Request) -> T:
     """The answer; where the client leaves before it comes, nobody needs it any more. Raises Problem (499)."""
+    await asyncio.wait([answer], timeout=SOON)
+    if answer.done():
+        return answer.result()
     gone = asyncio.ensure_future(_disconnected(request))
     try:
         waiting: set[asyncio.Future[Any]] = {answer, gone}
@@ -74,7 +80,7 @@ async def unless_gone(answer: asyncio.Future[T], request: Request) -> T:
         if not answer.done():
             answer.cancel()
             request.app.state.metrics.gone.inc()
-            raise Problem(499, "client_gone", "The client left before the answer.")
+            raise Problem(GONE, "client_gone", "The client left before the answer.")
         return answer.result()
     finally:
         gone.cancel()
@@ -94,7 +100,8 @@ async def _given(tickets: Sequence[shapes.TicketIn], request: Request, desk: Des
     if good:
         future = desk.ask(good, within=request.app.state.within)
         answers = await unless_gone(asyncio.wrap_future(future), request)
-        request.app.state.metrics.count([one.prediction for one in answers])
+        metrics: Metrics = request.app.state.metrics
+        request.state.afterwards.append(lambda: metrics.count([one.prediction for one in answers]))
     left = iter(answers)
     return [next(left) if fault is None else fault for fault in faults]
 

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import ClientDisconnect
 
 from tagdesk.api.access import Caller, Permission
-from tagdesk.api.problems import Problem
+from tagdesk.api.problems import GONE, Problem
 from tagdesk.api.routes import TheDesk, needs
 from tagdesk.api.shapes import example
 from tagdesk.desk.jobs import COUNTED, Upload, Wanted, Workshop
@@ -247,7 +247,7 @@ async def _receive(request: Request, upload: Upload) -> None:
     except TimeoutError:
         raise Problem(408, "too_slow", "The body did not come in time.") from None
     except ClientDisconnect:
-        raise Problem(499, "client_gone", "The client left before the file had come.") from None
+        raise Problem(GONE, "client_gone", "The client left before the file had come.") from None
     await asyncio.to_thread(upload.write, bytes(waiting))
 
 

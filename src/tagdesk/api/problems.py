@@ -15,6 +15,7 @@ from starlette.routing import compile_path
 from tagdesk.errors import TagdeskError
 
 MEDIA_TYPE = "application/problem+json"
+GONE = 499  # nobody is there to read it; the log and the counts say so
 MOST_FAULTS = 20  # of a request's fields that are named
 STATUS_OF_CODE = {
     "overloaded": 503,

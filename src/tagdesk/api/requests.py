@@ -1,4 +1,7 @@
-"""What happens around every request: an id, a log line without text, counts, and no other answer than a problem."""
+"""What happens around every request: an id, a log line without text, counts, and no other answer than a problem.
+
+A route puts into `request.state.afterwards` what can wait until its answer has left.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import logging
 import re
 import time
 import uuid
+from collections.abc import Callable
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
@@ -32,7 +36,8 @@ class Requests:
             await self.app(scope, receive, send)
             return
         request_id = _id_of(Request(scope))
-        scope.setdefault("state", {})["request_id"] = request_id
+        afterwards: list[Callable[[], None]] = []
+        scope.setdefault("state", {}).update(request_id=request_id, afterwards=afterwards)
         started, status = time.perf_counter(), 0
 
         async def noted(message: Message) -> None:
@@ -49,6 +54,9 @@ class Requests:
             if status:
                 raise
             await respond(problem_of(error), request_id)(scope, receive, noted)
+        finally:
+            for do in afterwards:
+                do()
         seconds = time.perf_counter() - started
         route = getattr(scope.get("route"), "path", UNKNOWN)
         self._metrics.requests.labels(route, str(status)).inc()

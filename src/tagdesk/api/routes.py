@@ -13,11 +13,11 @@ from fastapi.routing import APIRoute
 from pydantic import Field
 
 from tagdesk.api import shapes
-from tagdesk.api.access import NOBODY, Caller, Doorkeeper, Permission
+from tagdesk.api.access import NOBODY, Caller, Permission, admitted
 from tagdesk.api.answering import Result, answer, answer_once
 from tagdesk.api.openapi import KEY
 from tagdesk.api.problems import Problem
-from tagdesk.api.strict_json import loads
+from tagdesk.api.strict_json import StrictRequest
 from tagdesk.desk import Desk
 from tagdesk.policy import Policy
 from tagdesk.prediction import Prediction
@@ -32,14 +32,6 @@ CURSOR = r"^[0-9]{1,16}\.[0-9a-f-]{36}$"  # microseconds and a case: where a pag
 NO_CASE = {"description": "There is no such case."}
 IN_PROGRESS = {"description": "A request with this Idempotency-Key is being answered. Ask again in a moment."}
 OVERTAKEN = {"description": "Another promotion came first."}
-
-
-class StrictRequest(Request):
-    """A request whose JSON is read strictly."""
-
-    async def json(self) -> Any:
-        """The body's value; raises Problem."""
-        return loads(await self.body())
 
 
 class StrictRoute(APIRoute):
@@ -62,12 +54,7 @@ def needs(permission: Permission) -> Any:
         return NOBODY
 
     async def caller(request: Request, _described: Annotated[object, Security(KEY)]) -> Caller:
-        keeper: Doorkeeper = request.app.state.doorkeeper
-        found = await keeper.caller(request.headers.get("authorization"))
-        if not found.allows(permission):
-            raise Problem(403, "not_allowed", f"The key lacks the scope {permission.value!r}.")
-        request.app.state.meter.take(found.name)
-        return found
+        return await admitted(request, permission)
 
     check: Any = nobody if permission is Permission.PUBLIC else caller
     check.permission = permission  # so that a test can list what each route asks for
@@ -84,7 +71,9 @@ Predicts = Annotated[Caller, needs(Permission.PREDICT)]
 Reviews = Annotated[Caller, needs(Permission.REVIEW)]
 Administers = Annotated[Caller, needs(Permission.ADMIN)]
 
-IdempotencyKey = Annotated[shapes.Id | None, Header(description="Your name for this request, so that it counts once.")]
+IdempotencyKey = Annotated[
+    shapes.IdempotencyKey, Header(description="Your name for this request, so that it counts once.")
+]
 
 router = APIRouter(prefix="/v1", route_class=StrictRoute)
 
@@ -229,6 +218,9 @@ async def erase(body: shapes.EraseIn, desk: TheDesk, caller: Administers) -> sha
         raise Problem(422, "invalid_request", "Name exactly one of customer, ticket and case.")
     which = Selection(caller.tenant, unit=body.customer or None, ticket=body.ticket or None, case=body.case or None)
     return shapes.EraseOut(cases=await asyncio.to_thread(desk.erase, which, who=body.who))
+
+
+DIRECT = (predict, predict_batch)  # those that `Direct` calls
 
 
 async def _answer(

@@ -5,10 +5,27 @@ from __future__ import annotations
 import json
 from typing import Any, NoReturn
 
-from tagdesk.api.problems import Problem
+from starlette.requests import ClientDisconnect, Request
+
+from tagdesk.api.problems import GONE, Problem
 
 DEEPEST = 32  # nested arrays and objects; our requests have three
 LONGEST_NUMBER = 40  # digits
+
+
+class StrictRequest(Request):
+    """A request whose JSON is read strictly."""
+
+    async def body(self) -> bytes:
+        """The body; raises Problem where the client leaves before all of it is here."""
+        try:
+            return await super().body()
+        except ClientDisconnect:
+            raise Problem(GONE, "client_gone", "The client left before the end of its request.") from None
+
+    async def json(self) -> Any:
+        """The body's value; raises Problem."""
+        return loads(await self.body())
 
 
 def loads(body: bytes) -> Any:

@@ -132,11 +132,9 @@ class Desk:
             for prediction, where in zip(predictions, places, strict=True)
         ]
 
-    def remember(self, predictions: Sequence[Prediction], places: Sequence[Where]) -> list[Case]:
-        """Log predictions and give the cases; they reach the store soon, their texts without personal data."""
-        cases = self.cases(predictions, places)
+    def remember(self, cases: Sequence[Case]) -> None:
+        """Log cases; they reach the store soon, their texts without personal data."""
         self.logbook.add(cases)
-        return cases
 
     def keep(self, cases: Sequence[Case], told: ToldAnswer) -> None:
         """Log cases with what was answered to the request that they come from; on the disk when this returns.
