@@ -52,16 +52,21 @@ def fuzzed(count: int, seed: int) -> Iterator[str]:
         yield maker(chance, words)
 
 
+def _some(chance: random.Random, most: int) -> int:
+    """A number from 1 on, small ones as often as large ones: short strings are read sooner, and find as much."""
+    return int(most ** chance.random())
+
+
 def _any_plane(chance: random.Random, _words: list[str]) -> str:
     """Characters of all 17 planes, halves of pairs now and then."""
-    codes = [chance.randrange(17) << 16 | chance.randrange(1 << 16) for _ in range(chance.randint(1, 80))]
+    codes = [chance.randrange(17) << 16 | chance.randrange(1 << 16) for _ in range(_some(chance, 80))]
     has_halves = chance.random() < 0.1
     return "".join(chr(code) for code in codes if has_halves or not 0xD800 <= code < 0xE000)
 
 
 def _scripts(chance: random.Random, words: list[str]) -> str:
     start = chance.choice(SCRIPTS)
-    letters = "".join(chr(start + chance.randrange(90)) for _ in range(chance.randint(1, 200)))
+    letters = "".join(chr(start + chance.randrange(90)) for _ in range(_some(chance, 200)))
     return f"{letters} {chance.choice(words)}" if chance.random() < 0.5 else letters
 
 
@@ -75,13 +80,13 @@ def _controls(chance: random.Random, words: list[str]) -> str:
 
 def _combining(chance: random.Random, words: list[str]) -> str:
     return "".join(
-        letter + "".join(chance.choices(MARKS, k=chance.choice((0, 1, 3, 40))))
+        letter + "".join(chance.choices(MARKS, k=chance.choice((0, 0, 1, 3, _some(chance, 40)))))
         for letter in " ".join(chance.choices(words, k=5))
     )
 
 
 def _hidden(chance: random.Random, words: list[str]) -> str:
-    text = list(" ".join(chance.choices(words, k=chance.randint(1, 15))))
+    text = list(" ".join(chance.choices(words, k=_some(chance, 15))))
     for _ in range(chance.randint(1, 20)):
         text.insert(chance.randrange(len(text) + 1), chance.choice(BIDI + HIDDEN))
     return "".join(text)
@@ -90,7 +95,7 @@ def _hidden(chance: random.Random, words: list[str]) -> str:
 def _nested(chance: random.Random, words: list[str]) -> str:
     """What looks like JSON, whole or cut off."""
     value: object = chance.choice(words)
-    for _ in range(chance.randint(1, 60)):
+    for _ in range(_some(chance, 60)):
         value = [value] if chance.random() < 0.5 else {chance.choice(words): value, "text": None}
     text = json.dumps(value)
     return text[: chance.randint(1, len(text))] if chance.random() < 0.5 else text
@@ -99,7 +104,8 @@ def _nested(chance: random.Random, words: list[str]) -> str:
 def _mixed(chance: random.Random, words: list[str]) -> str:
     """A naughty string among words."""
     naughty = chance.choice(NAUGHTY_STRINGS)[:300]
-    return " ".join([*chance.choices(words, k=6), naughty, *chance.choices(words, k=6)])
+    before, after = (chance.choices(words, k=_some(chance, 6)) for _ in range(2))
+    return " ".join([*before, naughty, *after])
 
 
 def _long(chance: random.Random, words: list[str]) -> str:
