@@ -13,14 +13,13 @@ from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
 from naughty_strings import NAUGHTY_STRINGS
-from tagdesk.api import ApiSettings, create_app, webhooks
+from tagdesk.api import ApiSettings, create_app, experiments, explain, webhooks
 from tagdesk.api.access import Meter, Permission, hash_of, new_secret
 from tagdesk.api.problems import Problem
 from tagdesk.api.routes import router
 from tagdesk.case import Case
-from tagdesk.desk import Desk, Live, Settings, Where
+from tagdesk.desk import Answer, Desk, Live, Settings
 from tagdesk.model import Model
-from tagdesk.prediction import Prediction
 from tagdesk.store import Key, Store
 from tagdesk.taxonomy import Label, Taxonomy
 
@@ -64,9 +63,9 @@ def test_the_taxonomy_is_that_of_the_model_that_answered_though_another_was_prom
     answered, other = desk.live, replace(models["probe"], taxonomy=Taxonomy((Label("Other"),)))
     cases = desk.cases
 
-    def swapped(predictions: Sequence[Prediction], places: Sequence[Where]) -> list[Case]:
+    def swapped(answers: Sequence[Answer]) -> list[Case]:
         monkeypatch.setattr(desk, "_live", Live(other, answered.promotion))
-        return cases(predictions, places)
+        return cases(answers)
 
     monkeypatch.setattr(desk, "cases", swapped)
     body = client.post("/v1/predict", json={"text": "card charged"}).json()
@@ -324,13 +323,26 @@ def test_every_route_names_the_permission_it_asks_for(service: FastAPI) -> None:
         ("POST", "/v1/models/{model}/promote"): Permission.ADMIN,
         ("POST", "/v1/rollback"): Permission.ADMIN,
         ("POST", "/v1/erase"): Permission.ADMIN,
+        ("POST", "/v1/explain"): Permission.PREDICT,
+        ("GET", "/v1/experiments"): Permission.REVIEW,
+        ("POST", "/v1/experiments"): Permission.ADMIN,
+        ("GET", "/v1/experiments/{name}"): Permission.REVIEW,
+        ("POST", "/v1/experiments/{name}/start"): Permission.ADMIN,
+        ("POST", "/v1/experiments/{name}/stop"): Permission.ADMIN,
+        ("POST", "/v1/outcomes"): Permission.REVIEW,
         ("POST", "/v1/webhooks/{name}"): Permission.PUBLIC,  # the signature is the proof
         ("GET", "/livez"): Permission.PUBLIC,
         ("GET", "/readyz"): Permission.PUBLIC,
         ("GET", "/metrics"): Permission.ADMIN,
     }
     found = {}
-    for route in (*service.routes, *router.routes, *webhooks.router.routes):
+    for route in (
+        *service.routes,
+        *router.routes,
+        *experiments.router.routes,
+        *explain.router.routes,
+        *webhooks.router.routes,
+    ):
         if not isinstance(route, APIRoute):
             continue
         asked = [one.call.permission for one in route.dependant.dependencies if hasattr(one.call, "permission")]

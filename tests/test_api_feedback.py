@@ -621,7 +621,9 @@ def test_a_migration_that_was_killed_leaves_the_old_store_whole_and_the_next_sta
     path: Path, tiny: Path, reviewed: str
 ) -> None:  # B15
     with closing(sqlite3.connect(path)) as connection, connection:  # as an older tagdesk left it
-        connection.execute("DROP TABLE models")
+        for newer in ("models", "outcomes", "shadows", "picks"):
+            connection.execute(f"DROP TABLE {newer}")
+        connection.execute("DROP INDEX cases_variant")
         connection.execute("UPDATE tagdesk_version SET version_num = '0001'")
     assert dies_at("migration_mid", nothing, str(path))
     with closing(sqlite3.connect(path)) as connection:

@@ -14,7 +14,7 @@ from tagdesk.desk import Desk, Settings, Where
 from tagdesk.errors import ArtefactError, Refused, TagdeskError, UsageError
 from tagdesk.model import Model
 from tagdesk.review import Review
-from tagdesk.store import Conflict, NotFound, Outcome, Selection, Store, StoreUnavailable
+from tagdesk.store import Conflict, NotFound, Receipt, Selection, Store, StoreUnavailable
 
 TEXT = "I was charged twice, write to ada@example.com"
 
@@ -37,8 +37,8 @@ def ask(desk: Desk, *texts: str) -> list:
     return [answer.prediction for answer in desk.ask(list(texts), within=30).result(30)]
 
 
-def remembered(desk: Desk, predictions: list, places: list[Where]) -> list[Case]:
-    cases = desk.cases(predictions, places)
+def remembered(desk: Desk, texts: list[str], places: list[Where]) -> list[Case]:
+    cases = desk.cases(desk.ask(texts, places, within=30).result(30))
     desk.remember(cases)
     return cases
 
@@ -49,7 +49,7 @@ def test_a_new_desk_answers_with_the_model_that_ships(desk: Desk) -> None:
 
 
 def test_what_was_said_is_remembered_without_personal_data(desk: Desk, store: Store) -> None:
-    (case,) = remembered(desk, ask(desk, TEXT), [Where("shop", ticket="T-1", unit="c-1")])
+    (case,) = remembered(desk, [TEXT], [Where("shop", ticket="T-1", unit="c-1")])
     assert desk.logbook.flush(10)
     (found,) = store.cases.get([case.id], tenant="shop")
     assert found is not None
@@ -60,7 +60,7 @@ def test_what_was_said_is_remembered_without_personal_data(desk: Desk, store: St
 
 def test_texts_can_be_kept_out_of_the_store(store: Store) -> None:
     desk = Desk(store, Settings(keeps_text=False))
-    (case,) = remembered(desk, ask(desk, TEXT), [Where("shop")])
+    (case,) = remembered(desk, [TEXT], [Where("shop")])
     desk.close()
     (found,) = store.cases.get([case.id], tenant="shop")
     assert found is not None
@@ -68,23 +68,23 @@ def test_texts_can_be_kept_out_of_the_store(store: Store) -> None:
 
 
 def test_a_review_of_a_case_answered_a_moment_ago_is_kept(desk: Desk) -> None:
-    (case,) = remembered(desk, ask(desk, TEXT), [Where("shop")])
+    (case,) = remembered(desk, [TEXT], [Where("shop")])
     review = Review(case.id, frozenset({"Billing Issue"}), "ada", desk.now())
-    assert desk.review([review], tenant="shop") == [Outcome.ADDED]
-    assert desk.review([review], tenant="other") == [Outcome.UNKNOWN_CASE]
+    assert desk.review([review], tenant="shop") == [Receipt.ADDED]
+    assert desk.review([review], tenant="other") == [Receipt.UNKNOWN_CASE]
 
 
 def test_a_review_of_a_case_that_the_store_could_not_take_is_to_be_sent_again(desk: Desk, store: Store) -> None:
     with pytest.MonkeyPatch.context() as broken:
         broken.setattr(type(store.cases), "add", refuse)
-        (case,) = remembered(desk, ask(desk, TEXT), [Where("shop")])
+        (case,) = remembered(desk, [TEXT], [Where("shop")])
         review = Review(case.id, frozenset({"Billing Issue"}), "ada", desk.now())
         with pytest.raises(StoreUnavailable):
             desk.review([review], tenant="shop")
     deadline = time.monotonic() + 30
     while desk.logbook.holds([case.id]) and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert desk.review([review], tenant="shop") == [Outcome.ADDED]
+    assert desk.review([review], tenant="shop") == [Receipt.ADDED]
 
 
 def refuse(*_: object, **__: object) -> None:
@@ -195,7 +195,7 @@ def test_names_that_are_no_id_are_refused(desk: Desk, name: str) -> None:
 
 
 def test_erasing_a_customer_leaves_nothing_of_theirs(desk: Desk, store: Store) -> None:
-    (mine, other) = remembered(desk, ask(desk, TEXT, "Where is my parcel?"), [Where("shop", unit="c-1"), Where("shop")])
+    (mine, other) = remembered(desk, [TEXT, "Where is my parcel?"], [Where("shop", unit="c-1"), Where("shop")])
     assert desk.erase(Selection("shop", unit="c-1"), who="ada") == 1
     assert [case is None for case in store.cases.get([mine.id, other.id], tenant="shop")] == [True, False]
     assert desk.live.model.cache is not None
@@ -231,7 +231,7 @@ def test_a_policy_that_was_changed_on_disk_is_not_swapped_in(
 
 
 def test_a_case_that_the_store_refuses_does_not_hold_up_the_others(desk: Desk, store: Store) -> None:
-    (first,) = remembered(desk, ask(desk, TEXT), [Where("shop")])
+    (first,) = remembered(desk, [TEXT], [Where("shop")])
     assert desk.logbook.flush(10)
     twin = replace(first, prediction=replace(first.prediction, text="another text"))  # the same id
     (second,) = (replace(first, id=first.id[:-1] + ("0" if first.id[-1] != "0" else "1")),)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tagdesk.store import Conflict, Decided, Job, Outcome, Selection, State, Store
+from tagdesk.store import Conflict, Decided, Job, Receipt, Selection, State, Store
 from tagdesk.store.failpoints import VARIABLE, reach
 from test_store_fixtures import NOW, PATIENCE, case, review
 
@@ -83,7 +83,7 @@ def test_process_lives_where_no_failpoint_is_named(shop, url):
 def test_review_is_kept_once_when_it_is_sent_again_after_a_kill(shop, url, failpoint, kept):
     assert dies_at(failpoint, add_review, url)
     assert len(shop.reviews.page(tenant="shop")) == kept
-    assert shop.reviews.add([REVIEW], tenant="shop") == [Outcome.REPEATED if kept else Outcome.ADDED]
+    assert shop.reviews.add([REVIEW], tenant="shop") == [Receipt.REPEATED if kept else Receipt.ADDED]
     assert len(shop.reviews.page(tenant="shop")) == 1
     assert shop.check() == []
 

@@ -141,7 +141,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return str(tmp_path / "tagdesk.db")
     url = request.getfixturevalue("postgres")
-    names = "answers, cases, reviews, promotions, experiments, erasures, keys, jobs, models"
+    names = "answers, cases, reviews, outcomes, shadows, picks, promotions, experiments, erasures, keys, jobs, models"
     request.getfixturevalue("server").execute(f"TRUNCATE {names} RESTART IDENTITY", url)
     return str(url)
 

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 
 from tagdesk.errors import UsageError
-from tagdesk.store import Outcome, Selection, Store, StoreBusy, StoreUnavailable
+from tagdesk.store import Receipt, Selection, Store, StoreBusy, StoreUnavailable
 from test_store_fixtures import case, review
 
 pytest_plugins = ["test_store_fixtures"]
@@ -40,7 +40,7 @@ def test_row_that_somebody_holds_for_longer_than_the_patience_is_busy(store, url
         connection.exec_driver_sql("SELECT id FROM cases FOR UPDATE")
         with pytest.raises(StoreBusy):
             store.reviews.add([review("c1", "A", key="k1")], tenant="shop")
-    assert store.reviews.add([review("c1", "A", key="k1")], tenant="shop") == [Outcome.ADDED]
+    assert store.reviews.add([review("c1", "A", key="k1")], tenant="shop") == [Receipt.ADDED]
 
 
 def test_server_that_stops_at_once_loses_no_acknowledged_review_and_is_found_again(store, server):
@@ -54,7 +54,7 @@ def test_server_that_stops_at_once_loses_no_acknowledged_review_and_is_found_aga
         finally:
             server.start()
         assert len(store.reviews.page(tenant="shop")) == n + 1
-    assert store.reviews.add([review("c1", "A", reviewer="r0", key="k0")], tenant="shop") == [Outcome.REPEATED]
+    assert store.reviews.add([review("c1", "A", reviewer="r0", key="k0")], tenant="shop") == [Receipt.REPEATED]
     assert store.check() == []
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from tagdesk.errors import UsageError
 from tagdesk.review import Source
-from tagdesk.store import Outcome, Selection, Store
+from tagdesk.store import Receipt, Selection, Store
 from test_store_fixtures import DAY, HOUR, NOW, PATIENCE, case, review
 
 pytest_plugins = ["test_store_fixtures"]
@@ -130,4 +130,4 @@ def test_reviews_of_several_processes_all_count(shop, url):
 
 
 def test_outcome_is_a_word():
-    assert Outcome.ADDED == "added"
+    assert Receipt.ADDED == "added"

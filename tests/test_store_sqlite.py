@@ -9,7 +9,7 @@ from sqlalchemy import event, insert
 from sqlalchemy.exc import IntegrityError
 
 from tagdesk.errors import ArtefactError, UsageError
-from tagdesk.store import Outcome, Selection, Store, StoreBusy, StoreUnavailable
+from tagdesk.store import Receipt, Selection, Store, StoreBusy, StoreUnavailable
 from tagdesk.store.sqlite import Sqlite
 from tagdesk.store.tables import cases
 from test_store_fixtures import NOW, case, review
@@ -66,7 +66,7 @@ def test_file_that_somebody_locks_for_longer_than_the_patience_is_busy(store, pa
             store.reviews.add([review("c1", "A", key="k1")], tenant="shop")
         assert (error.value.code, error.value.retry_after) == ("store_busy", 1.0)
         other.execute("ROLLBACK")
-    assert store.reviews.add([review("c1", "A", key="k1")], tenant="shop") == [Outcome.ADDED]
+    assert store.reviews.add([review("c1", "A", key="k1")], tenant="shop") == [Receipt.ADDED]
 
 
 def test_review_is_not_acknowledged_where_a_reader_keeps_it_from_being_committed(store, path):
@@ -76,7 +76,7 @@ def test_review_is_not_acknowledged_where_a_reader_keeps_it_from_being_committed
         with pytest.raises(StoreBusy):
             store.reviews.add([review("c1", "A", key="k1")], tenant="shop")
     assert store.reviews.page(tenant="shop") == []
-    assert store.reviews.add([review("c1", "A", key="k1")], tenant="shop") == [Outcome.ADDED]
+    assert store.reviews.add([review("c1", "A", key="k1")], tenant="shop") == [Receipt.ADDED]
 
 
 def test_locked_file_cannot_be_opened_and_can_be_later(path):

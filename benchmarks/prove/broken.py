@@ -17,7 +17,7 @@ from tagdesk.cli import main as command_line
 from tagdesk.model import Model
 from tagdesk.prediction import Prediction
 from tagdesk.review import Review
-from tagdesk.store import Outcome, StoreUnavailable
+from tagdesk.store import Receipt, StoreUnavailable
 from tagdesk.store.reviews import Reviews
 
 ONE_IN = 20
@@ -48,8 +48,8 @@ def acknowledge_too_early() -> None:
     """A review in twenty is acknowledged and not kept."""
     add = Reviews.add
 
-    def forgets(reviews: Reviews, new: Sequence[Review], *, tenant: str) -> list[Outcome]:
-        return [Outcome.ADDED] * len(new) if CHANCE.randrange(ONE_IN) == 0 else add(reviews, new, tenant=tenant)
+    def forgets(reviews: Reviews, new: Sequence[Review], *, tenant: str) -> list[Receipt]:
+        return [Receipt.ADDED] * len(new) if CHANCE.randrange(ONE_IN) == 0 else add(reviews, new, tenant=tenant)
 
     Reviews.add = forgets  # type: ignore[method-assign]
 
@@ -87,11 +87,11 @@ def hide_faults_of_the_store() -> None:
     """A review that the store did not take is acknowledged, and each text that is read stands in the log."""
     add, predict = Reviews.add, Model.predict
 
-    def pretends(reviews: Reviews, new: Sequence[Review], *, tenant: str) -> list[Outcome]:
+    def pretends(reviews: Reviews, new: Sequence[Review], *, tenant: str) -> list[Receipt]:
         try:
             return add(reviews, new, tenant=tenant)
         except StoreUnavailable:
-            return [Outcome.ADDED] * len(new)
+            return [Receipt.ADDED] * len(new)
 
     def tells(model: Model, texts: Sequence[str], **more: Any) -> list[Prediction]:
         for text in texts:

@@ -19,7 +19,7 @@ except ImportError as error:
     raise MissingExtra("The service", "serve") from error
 
 
-from tagdesk.api import jobs, shapes, webhooks
+from tagdesk.api import experiments, explain, jobs, shapes, webhooks
 from tagdesk.api.access import Doorkeeper, Meter, Permission
 from tagdesk.api.body_limit import JSON, BodyLimit
 from tagdesk.api.direct import Direct
@@ -32,6 +32,7 @@ from tagdesk.api.requests import Requests
 from tagdesk.api.routes import DIRECT, needs, router
 from tagdesk.connectors.sites import Site
 from tagdesk.desk import Desk
+from tagdesk.desk.deciding import settle
 from tagdesk.desk.hooks import Hooks
 from tagdesk.desk.jobs import JobSettings, Workshop
 from tagdesk.errors import TagdeskError
@@ -53,6 +54,7 @@ class ApiSettings:
         burst: requests that it may send at once.
         body_seconds: within which a request's body must have come.
         follow_seconds: how often another process's promotions are looked for.
+        decide_seconds: how often an experiment that may end by itself is looked at.
         jobs: how bulk jobs are kept.
         help_desks: those that send webhooks.
         here_only: whether a service without keys answers only who calls it by a name of this machine.
@@ -63,6 +65,7 @@ class ApiSettings:
     burst: float = 100.0
     body_seconds: float = 20.0
     follow_seconds: float = 1.0
+    decide_seconds: float = 600.0
     jobs: JobSettings = field(default_factory=JobSettings)
     help_desks: tuple[Site, ...] = ()
     here_only: bool = False
@@ -74,9 +77,13 @@ def create_app(desk: Desk, settings: ApiSettings | None = None) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        following = asyncio.create_task(_follow(desk, chosen.follow_seconds))
+        tasks = [
+            asyncio.create_task(_follow(desk, chosen.follow_seconds)),
+            asyncio.create_task(_settle(desk, chosen.decide_seconds)),
+        ]
         yield
-        following.cancel()
+        for task in tasks:
+            task.cancel()
 
     app = FastAPI(
         title="tagdesk",
@@ -98,6 +105,8 @@ def create_app(desk: Desk, settings: ApiSettings | None = None) -> FastAPI:
     install(app)
     app.include_router(router)
     app.include_router(jobs.router)
+    app.include_router(experiments.router)
+    app.include_router(explain.router)
     app.include_router(webhooks.router)
     _add_signs_of_life(app)
     describe(app)
@@ -147,3 +156,16 @@ async def _follow(desk: Desk, seconds: float) -> None:
             LOG.warning("store_unavailable")
         except TagdeskError as error:
             LOG.error("cannot_follow", extra={"code": error.code})  # noqa: TRY400 - the message is enough
+
+
+async def _settle(desk: Desk, seconds: float) -> None:
+    """End experiments that may end by themselves, until the service ends."""
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            if (decision := await asyncio.to_thread(settle, desk)) is not None:
+                LOG.info("decided", extra={"action": decision.action.value})
+        except StoreUnavailable:
+            LOG.warning("store_unavailable")
+        except TagdeskError as error:
+            LOG.error("cannot_decide", extra={"code": error.code})  # noqa: TRY400 - the message is enough

@@ -17,7 +17,6 @@ from tagdesk.api.problems import GONE, Problem
 from tagdesk.case import Case
 from tagdesk.desk import Answer, Desk, Where
 from tagdesk.errors import InputError
-from tagdesk.prediction import Prediction
 from tagdesk.store import Answer as ToldAnswer
 from tagdesk.store import Conflict
 from tagdesk.store import Request as Asked
@@ -27,14 +26,19 @@ Result: TypeAlias = shapes.PredictionOut | shapes.ItemError
 T = TypeVar("T")
 
 SOON = 0.1  # seconds in which most answers come; whether the client waits is asked after that
+LONGEST_FLUSH = 1.0  # seconds that an answer waits for the store to have the case of an experiment
 LONG_TEXT = 20_000  # characters from which a text is checked beside the event loop
 
 
 async def answer(tickets: Sequence[shapes.TicketIn], request: Request, desk: Desk, caller: Caller) -> list[Result]:
     """A prediction or an error for each ticket, in their order; all predictions are by one model."""
-    given = await _given(tickets, request, desk)
-    cases = desk.cases(*_to_log(tickets, given, caller))
-    request.state.afterwards.append(lambda: desk.remember(cases))
+    given = await _given(tickets, request, desk, caller)
+    cases = desk.cases([one for one in given if isinstance(one, Answer)])
+    if any(case.variant for case in cases):  # who took part in an experiment is written down before it is told
+        desk.remember(cases)
+        await asyncio.to_thread(desk.logbook.flush, LONGEST_FLUSH)
+    else:
+        request.state.afterwards.append(lambda: desk.remember(cases))
     return _results(given, cases, request.state.request_id)
 
 
@@ -53,8 +57,8 @@ async def answer_once(
         if before is not None:
             return [_again(one, request_id) for one in before["results"]]
         try:
-            given = await _given(tickets, request, desk)
-            cases = desk.cases(*_to_log(tickets, given, caller))
+            given = await _given(tickets, request, desk, caller)
+            cases = desk.cases([one for one in given if isinstance(one, Answer)])
             results = _results(given, cases, request_id)
             told = {"results": [result.model_dump(mode="json") for result in results]}
             await asyncio.to_thread(desk.keep, cases, ToldAnswer(asked, told, desk.now()))
@@ -91,14 +95,17 @@ async def _disconnected(request: Request) -> None:
         pass
 
 
-async def _given(tickets: Sequence[shapes.TicketIn], request: Request, desk: Desk) -> list[Answer | InputError]:
+async def _given(
+    tickets: Sequence[shapes.TicketIn], request: Request, desk: Desk, caller: Caller
+) -> list[Answer | InputError]:
     size = sum(len(ticket.text) for ticket in tickets)
     texts = [ticket.text for ticket in tickets]
     faults = await asyncio.to_thread(_faults, texts) if size > LONG_TEXT else _faults(texts)
-    good = [text for text, fault in zip(texts, faults, strict=True) if fault is None]
+    good = [ticket for ticket, fault in zip(tickets, faults, strict=True) if fault is None]
     answers: list[Answer] = []
     if good:
-        future = desk.ask(good, within=request.app.state.within)
+        places = [Where(caller.tenant, ticket=ticket.ticket, unit=ticket.customer) for ticket in good]
+        future = desk.ask([ticket.text for ticket in good], places, within=request.app.state.within)
         answers = await unless_gone(asyncio.wrap_future(future), request)
         metrics: Metrics = request.app.state.metrics
         request.state.afterwards.append(lambda: metrics.count([one.prediction for one in answers]))
@@ -117,15 +124,6 @@ def _faults(texts: Sequence[str]) -> list[InputError | None]:
         else:
             found.append(None)
     return found
-
-
-def _to_log(
-    tickets: Sequence[shapes.TicketIn], given: Sequence[Answer | InputError], caller: Caller
-) -> tuple[list[Prediction], list[Where]]:
-    """The predictions, and where their tickets come from."""
-    both = [(one, ticket) for one, ticket in zip(given, tickets, strict=True) if isinstance(one, Answer)]
-    places = [Where(caller.tenant, ticket=ticket.ticket, unit=ticket.customer) for _, ticket in both]
-    return [one.prediction for one, _ in both], places
 
 
 def _results(given: Sequence[Answer | InputError], cases: Sequence[Case], request_id: str) -> list[Result]:

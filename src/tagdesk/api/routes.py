@@ -22,7 +22,7 @@ from tagdesk.desk import Desk
 from tagdesk.policy import Policy
 from tagdesk.prediction import Prediction
 from tagdesk.review import Review
-from tagdesk.store import Cursor, Outcome, Reviewed, Selection
+from tagdesk.store import Cursor, Receipt, Reviewed, Selection
 
 MOST_OF_PAGE = 1000
 QUEUE_LOOKS_AT = 1000  # newest cases among which the queue looks
@@ -117,9 +117,9 @@ async def review(
         body.case, frozenset(body.labels), body.reviewer, desk.now(), key=key, note=body.note, settles=body.settles
     )
     (outcome,) = await asyncio.to_thread(desk.review, [found], tenant=caller.tenant)
-    if outcome is Outcome.UNKNOWN_CASE:
+    if outcome is Receipt.UNKNOWN_CASE:
         raise Problem(404, "unknown_case", "There is no such case.")
-    if outcome is Outcome.KEY_REUSED:
+    if outcome is Receipt.KEY_REUSED:
         raise Problem(422, "key_reused", "This Idempotency-Key stands for another review.")
     return shapes.ReviewOut(outcome=outcome.value, request_id=request.state.request_id)
 

@@ -92,7 +92,7 @@ async def _done(event: Incoming, request: Request, desk: Desk, hook: Hook) -> tu
         asked = asyncio.wrap_future(hook.correct(event))
         found = await asyncio.wait_for(asked, LONGEST_CORRECTION)
         return ("reviewed", "") if found == "reviewed" else ("ignored", found)
-    (answer,) = await asyncio.wrap_future(desk.ask([event.text], within=request.app.state.within))
+    (answer,) = await asyncio.wrap_future(desk.ask([event.text], [hook.where(event)], within=request.app.state.within))
     await asyncio.to_thread(hook.log, event, answer)
     request.app.state.metrics.count([answer.prediction])
     return "labelled", ""

@@ -38,6 +38,36 @@ _HOMES: dict[str, tuple[str, tuple[str, ...]]] = {
         "serving",
         ("tagdesk evaluate starter tickets.csv", "tagdesk evaluate models/0123456789ab test.csv --out report"),
     ),
+    "compare": (
+        "comparing",
+        (
+            "tagdesk compare starter models/0123456789ab test.csv",
+            "tagdesk compare starter models/0123456789ab test.csv --figure f1_macro --margin 0.01 --out comparison",
+        ),
+    ),
+    "queue": (
+        "labelling",
+        ("tagdesk queue", "tagdesk queue -n 100 --out to-label.csv", "tagdesk queue --contradictory"),
+    ),
+    "review": (
+        "labelling",
+        ("tagdesk review --reviewer ada", "tagdesk review --import to-label.csv --reviewer ada"),
+    ),
+    "drift": (
+        "drifting",
+        ("tagdesk drift march.csv april.csv", "tagdesk drift march.csv april.csv --out drift --fail"),
+    ),
+    "tune": (
+        "tuning",
+        ("tagdesk tune tickets.csv --minutes 15", "tagdesk tune tickets.csv --recipes linear,probe --trials 60 --yes"),
+    ),
+    "retrain": (
+        "retraining",
+        (
+            "tagdesk retrain tickets.csv --store tagdesk.db",
+            "tagdesk retrain tickets.csv --golden golden.csv --promote --who ada",
+        ),
+    ),
     "check": ("data", ("tagdesk check tickets.csv", "tagdesk check train.csv test.csv --taxonomy taxonomy.toml")),
     "audit": (
         "auditing",
@@ -83,6 +113,14 @@ _HOMES: dict[str, tuple[str, tuple[str, ...]]] = {
         (
             "tagdesk serve",
             "tagdesk serve --host 0.0.0.0 --port 8000 --store postgresql://tagdesk:secret@db/tagdesk",
+        ),
+    ),
+    "experiment": (
+        "experimenting",
+        (
+            "tagdesk experiment create warmer --variant current=starter --variant warmer=0123456789ab",
+            'tagdesk experiment start warmer --why "half of the customers for a month"',
+            "tagdesk experiment status warmer --out report",
         ),
     ),
     "models": (

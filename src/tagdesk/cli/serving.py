@@ -28,13 +28,25 @@ def predict(
     model: options.ModelName = STARTER,
     tier: options.Tier = None,
     threshold: options.Threshold = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Say which words speak for the labels.")] = False,
+    like: Annotated[
+        Path | None, typer.Option("--nearest", help="With --explain: a labelled file whose nearest tickets are shown.")
+    ] = None,
     as_json: options.Json = False,
     models: options.Models = Path("models"),
 ) -> None:
     """Label tickets that are typed or piped in."""
+    if like is not None and not explain:
+        raise UsageError("--nearest shows tickets beside an explanation. Add --explain.", code="unused_option")
     tickets = list(texts or _lines())
     loaded = Model.load(model, models=models, tier=tier)
-    _print(_predictions(loaded, tickets, _policy(loaded, threshold)), as_json=as_json)
+    predictions = _predictions(loaded, tickets, _policy(loaded, threshold))
+    if explain:
+        from tagdesk.cli.explaining import explain_predictions  # noqa: PLC0415 - predict does without it
+
+        explain_predictions(loaded, predictions, like=like, as_json=as_json)
+    else:
+        _print(predictions, as_json=as_json)
 
 
 def classify(

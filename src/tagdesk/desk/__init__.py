@@ -11,20 +11,22 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeAlias
 
 from tagdesk.case import Case, sortable_id
 from tagdesk.desk import registry
 from tagdesk.desk.candidate import open_checked, open_promoted
-from tagdesk.desk.line import Line, Overloaded, TooLate
+from tagdesk.desk.experiments import Experiments, Running
+from tagdesk.desk.line import Line, Overloaded, TooLate, weight_of
 from tagdesk.desk.logbook import Logbook
 from tagdesk.encoders.onnx import return_freed_memory
-from tagdesk.errors import Refused, UsageError
+from tagdesk.errors import ArtefactError, Refused, UsageError
 from tagdesk.model import STARTER, Manifest, Model, ReadingCache, find_model, read_manifest
 from tagdesk.prediction import Prediction
 from tagdesk.redact import redact
 from tagdesk.review import Review
 from tagdesk.store import Answer as ToldAnswer
-from tagdesk.store import Decided, NotFound, Outcome, Promotion, Selection, Store, StoreBusy
+from tagdesk.store import Decided, NotFound, Promotion, Receipt, Selection, Store, StoreBusy
 
 __all__ = ["Answer", "Desk", "Live", "Overloaded", "Settings", "TooLate", "Where"]
 
@@ -58,14 +60,6 @@ class Live:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """A prediction, and the fingerprint of the taxonomy whose labels it chose from."""
-
-    prediction: Prediction
-    taxonomy: str
-
-
-@dataclass(frozen=True, slots=True)
 class Where:
     """Where a ticket comes from: whose it is, and its name and customer in the help desk."""
 
@@ -73,6 +67,23 @@ class Where:
     ticket: str | None = None
     source: str | None = None
     unit: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A prediction, where its ticket comes from, and the fingerprint of the taxonomy whose labels it chose from.
+
+    `variant` names the arm of an experiment that answered.
+    """
+
+    prediction: Prediction
+    where: Where
+    taxonomy: str
+    variant: str | None = None
+
+
+_NOWHERE = Where("")
+_Asked: TypeAlias = tuple[str, Where]  # a text and where it comes from
 
 
 class Desk:
@@ -101,35 +112,44 @@ class Desk:
         opened = Model.load(registry.named(name), models=settings.models)
         self._live = Live(self._ready(opened), current.number if current else 0)
         self._leaving: weakref.ref[Model] | None = None  # what answered before, as long as somebody waits for it
-        self.logbook = Logbook(store, self._without_personal_data)
-        self.line: Line[Answer] = Line(self._answer, longest_wait=settings.longest_wait)
+        self.experiments = Experiments(store, settings.models, self._opened)
+        self.logbook = Logbook(store, self._without_personal_data, then=self.experiments.offer)
+        self.line: Line[_Asked, Answer] = Line(
+            self._answer, longest_wait=settings.longest_wait, weigh=lambda asked: weight_of([text for text, _ in asked])
+        )
+        self.experiments.follow()
 
     @property
     def live(self) -> Live:
         """What answers now."""
         return self._live
 
-    def ask(self, texts: Sequence[str], *, within: float) -> Future[list[Answer]]:
-        """Answers for texts that `check_text` accepts, all by one model; raises Overloaded.
+    def ask(
+        self, texts: Sequence[str], places: Sequence[Where] | None = None, *, within: float
+    ) -> Future[list[Answer]]:
+        """Answers for texts that `check_text` accepts, by one model but for those in an experiment; raises Overloaded.
 
-        The future fails with TooLate, or as `Model.predict` does; to cancel it is to need no answer any more.
+        Texts without places are in none. The future fails with TooLate, or as `Model.predict` does; to cancel it is to
+        need no answer any more.
         """
-        return self.line.submit(texts, within=within)
+        known = [_NOWHERE] * len(texts) if places is None else places
+        return self.line.submit(list(zip(texts, known, strict=True)), within=within)
 
-    def cases(self, predictions: Sequence[Prediction], places: Sequence[Where]) -> list[Case]:
-        """Predictions as cases, which nobody has logged yet."""
+    def cases(self, answers: Sequence[Answer]) -> list[Case]:
+        """Answers as cases, which nobody has logged yet."""
         now = self.now()
         return [
             Case(
                 sortable_id(now, secrets.token_bytes(10)),
                 where.tenant,
                 now,
-                prediction,
+                answer.prediction,
                 ticket=where.ticket,
                 source=where.source,
                 unit=where.unit,
+                variant=answer.variant,
             )
-            for prediction, where in zip(predictions, places, strict=True)
+            for answer, where in ((one, one.where) for one in answers)
         ]
 
     def remember(self, cases: Sequence[Case]) -> None:
@@ -144,8 +164,9 @@ class Desk:
             StoreUnavailable: where nothing was kept.
         """
         self.store.cases.add([self._without_personal_data(case) for case in cases], answer=told)
+        self.experiments.offer(cases)
 
-    def review(self, reviews: Sequence[Review], *, tenant: str) -> list[Outcome]:
+    def review(self, reviews: Sequence[Review], *, tenant: str) -> list[Receipt]:
         """Keep what people found; what this returns from is on the disk.
 
         Raises:
@@ -208,6 +229,7 @@ class Desk:
         if self._leaving is not None and self._leaving() is None:
             self._leaving = None
             return_freed_memory()
+        self.experiments.follow()
         current = self.store.promotions.current()
         if current is None or current.number == self._live.promotion:
             return False
@@ -237,6 +259,7 @@ class Desk:
         """Answer who waits, write what was answered, and end."""
         self.line.close()
         self.logbook.close()
+        self.experiments.close()
 
     def _promote(self, name: str, who: str, why: str, expected: int | None) -> Promotion:
         live = self._live
@@ -269,13 +292,46 @@ class Desk:
             )
         return replace(model, cache=ReadingCache(self.settings.cached)) if self.settings.cached else model
 
+    def _opened(self, name: str, *, tried: bool) -> Model:
+        """The model of a variant, which who started the experiment has tried; the live one is not opened twice."""
+        live = self._live
+        if name in {live.model.id, _starter_if(live)}:
+            return live.model
+        return (
+            self._ready(open_promoted(registry.named(name), self.settings.models)) if tried else self._open(name, None)
+        )
+
     def _without_personal_data(self, case: Case) -> Case:
         text = redact(case.prediction.text).text if self.settings.keeps_text else ""
         return replace(case, prediction=replace(case.prediction, text=text))
 
-    def _answer(self, texts: Sequence[str]) -> list[Answer]:
-        model = self._live.model  # read once: it may be swapped meanwhile
-        return [Answer(prediction, model.taxonomy.fingerprint) for prediction in model.predict(texts)]
+    def _answer(self, asked: Sequence[_Asked]) -> list[Answer]:
+        live, running, now = self._live, self.experiments.running, self.now()  # read once: they may change meanwhile
+        groups: dict[str | None, list[int]] = {}
+        for place, (_, where) in enumerate(asked):
+            variant = running.design.variant_of(where.unit, where.ticket, now) if running else None
+            groups.setdefault(variant, []).append(place)
+        found: dict[int, Answer] = {}
+        for variant, places in groups.items():
+            some = [asked[place] for place in places]
+            found |= zip(places, _said(live, running, variant, some), strict=True)
+        return [found[place] for place in range(len(asked))]
+
+
+def _said(live: Live, running: Running | None, variant: str | None, asked: Sequence[_Asked]) -> list[Answer]:
+    """Answers to all by one variant of what runs; where that cannot answer, by what is live."""
+    texts = [text for text, _ in asked]
+    if running is not None and variant is not None:
+        voice = running.voices[variant]
+        try:
+            predictions = voice.model.predict(texts, policy=voice.policy)
+        except ArtefactError as error:
+            LOG.error("variant_failed", extra={"variant": variant, "code": error.code})  # noqa: TRY400 - enough
+        else:
+            mark, taxonomy = running.design.mark(variant), voice.model.taxonomy.fingerprint
+            return [Answer(one, where, taxonomy, mark) for one, (_, where) in zip(predictions, asked, strict=True)]
+    taxonomy = live.model.taxonomy.fingerprint
+    return [Answer(one, where, taxonomy) for one, (_, where) in zip(live.model.predict(texts), asked, strict=True)]
 
 
 def _starter_if(live: Live) -> str | None:

@@ -67,6 +67,10 @@ class Hook:
             check_text(event.text)  # here, for in the line it would fail those who are read together with it
         return event
 
+    def where(self, event: Incoming) -> Where:
+        """Where the ticket of a message comes from."""
+        return Where(self.site.tenant, ticket=event.ticket, source=self.site.name, unit=event.unit)
+
     def claim(self, event: Incoming) -> bool:
         """Take a delivery on; False for one that was taken before. Raises Conflict while another is at it."""
         claimed: list[Request] = []
@@ -92,8 +96,7 @@ class Hook:
 
         Raises Conflict where another has answered the delivery meanwhile.
         """
-        where = Where(self.site.tenant, ticket=event.ticket, source=self.site.name, unit=event.unit)
-        (case,) = self._desk.cases([answer.prediction], [where])
+        (case,) = self._desk.cases([answer])
         digest, named = self._names(event)
         self._desk.keep([case], ToldAnswer(named, {}, self._desk.now()))  # in one transaction
         self._keep(digest)

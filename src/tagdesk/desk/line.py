@@ -8,11 +8,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from tagdesk.errors import TagdeskError
 
-T = TypeVar("T")
+Q = TypeVar("Q")
+A = TypeVar("A")
 
 CHARACTERS = 4.0  # of a token in English, about; only used to weigh texts before they are split into tokens
 BATCH_TOKENS = 2048  # estimated ones of the texts that are read together; a single request may exceed it
@@ -40,19 +41,20 @@ class TooLate(TagdeskError):  # noqa: N818 - the same
 
 
 @dataclass(slots=True, eq=False)
-class _Waiting(Generic[T]):
-    texts: Sequence[str]
+class _Waiting(Generic[Q, A]):
+    asked: Sequence[Q]
     weight: float
     deadline: float
-    future: Future[list[T]] = field(default_factory=Future)
+    future: Future[list[A]] = field(default_factory=Future)
 
 
-class Line(Generic[T]):
-    """Hands texts to a function that answers lists of them, one call at a time.
+class Line(Generic[Q, A]):
+    """Hands questions, such as texts, to a function that answers lists of them, one call at a time.
 
     Args:
-        answer: answers texts, in their order.
+        answer: answers questions, in their order.
         longest_wait: seconds that a request may expect to stand in the line; beyond that it is refused at once.
+        weigh: about how many tokens questions have.
         clock: seconds that only go forward.
 
     >>> with Line(lambda texts: [text.upper() for text in texts], longest_wait=1.0) as line:
@@ -62,15 +64,17 @@ class Line(Generic[T]):
 
     def __init__(
         self,
-        answer: Callable[[Sequence[str]], list[T]],
+        answer: Callable[[Sequence[Q]], list[A]],
         *,
         longest_wait: float,
+        weigh: Callable[[Sequence[Q]], float] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._answer = answer
         self._longest_wait = longest_wait
+        self._weigh: Callable[[Sequence[Any]], float] = weigh or weight_of
         self._clock = clock
-        self._queue: deque[_Waiting[T]] = deque()
+        self._queue: deque[_Waiting[Q, A]] = deque()
         self._free = threading.Condition()
         self._queued = self._in_work = 0.0
         self._pace = FIRST_GUESS
@@ -78,7 +82,7 @@ class Line(Generic[T]):
         self._thread = threading.Thread(target=self._work, name="tagdesk-line", daemon=True)
         self._thread.start()
 
-    def __enter__(self) -> Line[T]:
+    def __enter__(self) -> Line[Q, A]:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -98,17 +102,17 @@ class Line(Generic[T]):
         """Seconds until whoever comes now is read, by what was measured so far."""
         return self.queued_tokens / self._pace
 
-    def submit(self, texts: Sequence[str], *, within: float) -> Future[list[T]]:
+    def submit(self, asked: Sequence[Q], *, within: float) -> Future[list[A]]:
         """Stand in the line; the future answers, or fails with TooLate. To cancel it is to leave the line.
 
         Args:
-            texts: answered together, all or none.
+            asked: answered together, all or none.
             within: seconds from now; whoever cannot be expected to be answered by then is not read.
 
         Raises:
             Overloaded: where too much waits already, or the line is closed.
         """
-        waiting = _Waiting[T](texts, weight_of(texts), self._clock() + within)
+        waiting = _Waiting[Q, A](asked, self._weigh(asked), self._clock() + within)
         with self._free:
             # Whoever finds the line empty is always let in, however long the text.
             if not self._is_open or self.expected_wait > self._longest_wait:
@@ -130,10 +134,10 @@ class Line(Generic[T]):
             self._serve(batch)
             self._in_work = 0.0
 
-    def _serve(self, batch: Sequence[_Waiting[T]]) -> None:
+    def _serve(self, batch: Sequence[_Waiting[Q, A]]) -> None:
         started = self._clock()
         try:
-            answers = self._answer([text for waiting in batch for text in waiting.texts])
+            answers = self._answer([one for waiting in batch for one in waiting.asked])
         except BaseException as error:  # noqa: BLE001 - whoever waits must learn of it, whatever it was
             if len(batch) == 1:
                 batch[0].future.set_exception(error)
@@ -144,12 +148,12 @@ class Line(Generic[T]):
         self._learn(sum(waiting.weight for waiting in batch), self._clock() - started)
         start = 0
         for waiting in batch:
-            waiting.future.set_result(answers[start : start + len(waiting.texts)])
-            start += len(waiting.texts)
+            waiting.future.set_result(answers[start : start + len(waiting.asked)])
+            start += len(waiting.asked)
 
-    def _next(self) -> list[_Waiting[T]]:
+    def _next(self) -> list[_Waiting[Q, A]]:
         """Those who are read next: as many as fit, in their order; nobody once the line is closed and empty."""
-        batch: list[_Waiting[T]] = []
+        batch: list[_Waiting[Q, A]] = []
         with self._free:
             while not batch:
                 while not self._queue:

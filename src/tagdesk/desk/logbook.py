@@ -24,6 +24,7 @@ class Logbook:
     Args:
         store: where they go.
         prepare: what happens to a case before it is written, such as the removal of personal data; it may be slow.
+        then: is told of cases that the store has, as they were before they were prepared; it may not wait.
         most_waiting: cases that are kept while the store is gone.
 
     Attributes:
@@ -31,9 +32,17 @@ class Logbook:
         dropped: cases that were given up, because the store was gone for too long or refused them.
     """
 
-    def __init__(self, store: Store, prepare: Callable[[Case], Case], *, most_waiting: int = MOST_WAITING) -> None:
+    def __init__(
+        self,
+        store: Store,
+        prepare: Callable[[Case], Case],
+        *,
+        then: Callable[[Sequence[Case]], None] = lambda _cases: None,
+        most_waiting: int = MOST_WAITING,
+    ) -> None:
         self._store = store
         self._prepare = prepare
+        self._then = then
         self._most = most_waiting
         self._waiting: deque[Case] = deque()
         self._ids: set[str] = set()  # of those that wait or are in work
@@ -93,6 +102,8 @@ class Logbook:
                 batch = [self._waiting.popleft() for _ in range(min(AT_ONCE, len(self._waiting)))]
                 self._in_work = len(batch)
             outcome = self._write(batch)
+            if outcome:
+                self._then(batch)
             with self._changed:
                 self._in_work = 0
                 if outcome is None:

@@ -54,8 +54,15 @@ def entries(store: Store, models: Path) -> list[Entry]:
     ]
 
 
-def promote(store: Store, models: Path, name: str, decided: Decided) -> Promotion:
+def promote(store: Store, models: Path, name: str, decided: Decided, *, expected: int | None = None) -> Promotion:
     """Try a model, then let it answer from now on.
+
+    Args:
+        store: where it is written down.
+        models: the folder in which models are kept.
+        name: the id of the model, or `starter`.
+        decided: who decides, when and why.
+        expected: the number of the promotion on which the decision stands; None: that of the moment.
 
     Raises:
         ArtefactError: where it is not there or not fit.
@@ -65,7 +72,8 @@ def promote(store: Store, models: Path, name: str, decided: Decided) -> Promotio
     current = store.promotions.current()
     opened = _tried(name, models)
     before = Model.load(STARTER) if current is None else None
-    return record(store, opened, before, decided, expected=current.number if current else 0)
+    number = current.number if current else 0
+    return record(store, opened, before, decided, expected=number if expected is None else expected)
 
 
 def roll_back(store: Store, models: Path, decided: Decided) -> Promotion:

@@ -12,7 +12,7 @@ from tagdesk.errors import UsageError
 from tagdesk.evaluate import Report
 from tagdesk.report.markdown import PICTURES, markdown, overall_rows, summary
 
-__all__ = ["overall_rows", "report_folder", "summary", "write_report"]
+__all__ = ["overall_rows", "report_folder", "summary", "write_files", "write_report"]
 
 
 def report_folder(model: Path) -> Path:
@@ -59,12 +59,21 @@ def write_report(
         "report.json": _encoded(json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"),
         **pictures,
     }
+    written = write_files(folder, contents)
+    for name in set(PICTURES) - set(pictures):
+        (folder / name).unlink(missing_ok=True)
+    return written
+
+
+def write_files(folder: Path, contents: Mapping[str, bytes]) -> list[Path]:
+    """Write files into a folder, which is made where it does not exist; each is replaced as a whole or not at all.
+
+    Raises UsageError where the folder cannot be written.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in contents.items():
             _replace(folder / name, content)
-        for name in set(PICTURES) - set(pictures):
-            (folder / name).unlink(missing_ok=True)
     except OSError as error:
         raise UsageError(
             f"{folder}: the report cannot be written here: {error.strerror}. Name a folder that can be written.",

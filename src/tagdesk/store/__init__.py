@@ -28,10 +28,13 @@ from tagdesk.store.inspection import Inspection, inspect
 from tagdesk.store.jobs import Job, Jobs, State
 from tagdesk.store.keys import Key, Keys
 from tagdesk.store.models import FoundModel, FoundModels
+from tagdesk.store.outcomes import Outcomes
+from tagdesk.store.picks import Picked, Picks
 from tagdesk.store.postgres import Postgres
 from tagdesk.store.promotions import Decided, Kind, Promotion, Promotions
-from tagdesk.store.reviews import Outcome, Reviewed, Reviews
+from tagdesk.store.reviews import Receipt, Reviewed, Reviews
 from tagdesk.store.selection import Selection
+from tagdesk.store.shadows import Shadow, Shadows
 from tagdesk.store.sqlite import Sqlite
 
 __all__ = [
@@ -49,12 +52,14 @@ __all__ = [
     "Key",
     "Kind",
     "NotFound",
-    "Outcome",
+    "Picked",
     "Promotion",
     "Reach",
+    "Receipt",
     "Request",
     "Reviewed",
     "Selection",
+    "Shadow",
     "State",
     "Store",
     "StoreBusy",
@@ -85,6 +90,9 @@ class Store:
         self.reviews = Reviews(database)
         self.promotions = Promotions(database)
         self.experiments = Experiments(database)
+        self.outcomes = Outcomes(database)
+        self.picks = Picks(database)
+        self.shadows = Shadows(database)
         self.keys = Keys(database)
         self.answers = Answers(database)
         self.jobs = Jobs(database)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Row, Select, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, Select, select, tuple_
 
 from tagdesk.case import Case
 from tagdesk.prediction import Decision, Prediction
@@ -93,6 +93,19 @@ def find(connection: Connection, ids: Sequence[str], tenant: str | None) -> list
     return [found.get(id_) for id_ in ids]
 
 
+def lock(
+    connection: Connection, ids: Sequence[str], tenant: str | None, condition: ColumnElement[bool] | None = None
+) -> set[str]:
+    """Those of the cases that are the tenant's and meet the condition; nobody else adds to them or erases them now."""
+    clause = Selection(tenant).clause() if condition is None else Selection(tenant).clause() & condition
+    found: set[str] = set()
+    wanted = sorted(set(ids))  # in one order, so that no two wait for each other
+    for start in range(0, len(wanted), MOST_ROWS):
+        some = select(cases.c.id).where(cases.c.id.in_(wanted[start : start + MOST_ROWS]), clause)
+        found.update(connection.scalars(some.order_by(cases.c.id).with_for_update(key_share=True)))
+    return found
+
+
 def from_row(row: Row[Any]) -> Case:
     """A case as its row in `cases` holds it."""
     said = Prediction(
@@ -124,8 +137,6 @@ def _to_row(case: Case) -> dict[str, Any]:
     check_id("case id", case.id)
     check_id("tenant", case.tenant)
     check_id("ticket, source, unit or variant", case.ticket, case.source, case.unit, case.variant)
-    check_id("model or policy", said.model, said.policy)
-    check_ids("label or flag", (*said.labels, *said.scores, *said.decisions, *said.flags))
     return {
         "id": case.id,
         "tenant": case.tenant,
@@ -135,6 +146,15 @@ def _to_row(case: Case) -> dict[str, Any]:
         "unit": case.unit,
         "variant": case.variant,
         "text": clean_text(said.text),
+        **said_row(said),
+    }
+
+
+def said_row(said: Prediction) -> dict[str, Any]:
+    """A prediction, without its text, as the columns of a row."""
+    check_id("model or policy", said.model, said.policy)
+    check_ids("label or flag", (*said.labels, *said.scores, *said.decisions, *said.flags))
+    return {
         "labels": list(said.labels),
         "scores": {label: _finite(score) for label, score in said.scores.items()},
         "decisions": {label: decision.word for label, decision in said.decisions.items()},

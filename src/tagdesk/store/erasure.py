@@ -13,7 +13,7 @@ from tagdesk.errors import UsageError
 from tagdesk.store.database import Database
 from tagdesk.store.limits import check_id
 from tagdesk.store.selection import Selection
-from tagdesk.store.tables import answers, cases, erasures, reviews
+from tagdesk.store.tables import answers, cases, erasures, outcomes, picks, reviews, shadows
 
 
 class Reach(StrEnum):
@@ -97,6 +97,8 @@ def _delete(connection: Connection, wanted: ColumnElement[bool]) -> tuple[int, i
     ids = select(cases.c.id).where(wanted)
     of_answers = _rows(connection, delete(answers).where(answers.c.number.in_(select(cases.c.answer).where(wanted))))
     of_reviews = _rows(connection, delete(reviews).where(reviews.c.case_id.in_(ids)))
+    for derived in (outcomes, shadows, picks):
+        connection.execute(delete(derived).where(derived.c.case_id.in_(ids)))
     return _rows(connection, delete(cases).where(wanted)), of_reviews, of_answers
 
 

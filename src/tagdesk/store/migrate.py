@@ -10,7 +10,7 @@ from sqlalchemy import Connection, String, column, inspect, select, table
 from tagdesk.errors import ArtefactError, MissingExtra
 from tagdesk.store.tables import VERSION_TABLE
 
-VERSIONS = ("0001", "0002")  # the migrations, oldest first
+VERSIONS = ("0001", "0002", "0003")  # the migrations, oldest first
 HEAD = VERSIONS[-1]
 
 _ONE_AT_A_TIME = threading.Lock()  # Alembic keeps what it works on in its module

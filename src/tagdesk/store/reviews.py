@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, exists, func, select, true
 
 from tagdesk.case import Case
 from tagdesk.review import Review, Source, agreed, is_contradictory
-from tagdesk.store.cases import Cursor, from_row, page_of
+from tagdesk.store.cases import Cursor, from_row, lock, page_of
 from tagdesk.store.database import Database
 from tagdesk.store.failpoints import reach
 from tagdesk.store.limits import MOST_ROWS, check_id, check_ids, check_limit, check_note
@@ -20,7 +20,7 @@ from tagdesk.store.tables import cases, reviews
 from tagdesk.ticket import Ticket
 
 
-class Outcome(StrEnum):
+class Receipt(StrEnum):
     """What became of a review that was handed in."""
 
     ADDED = "added"
@@ -53,7 +53,7 @@ class Reviews:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, new: Sequence[Review], *, tenant: str) -> list[Outcome]:
+    def add(self, new: Sequence[Review], *, tenant: str) -> list[Receipt]:
         """Keep reviews and say what became of each; what is answered here is on the disk.
 
         A review with a key is the same as one before with that key. One without a key is a repetition where its
@@ -62,9 +62,10 @@ class Reviews:
         for review in new:
             _check(review)
         with self._database.write() as connection:
-            known = _lock_cases(connection, [review.case for review in new], tenant)
+            # Once its text is forgotten, nobody can judge any more what is right for a case.
+            known = lock(connection, [review.case for review in new], tenant, cases.c.text.is_not(None))
             outcomes = [
-                self._add(connection, review, tenant) if review.case in known else Outcome.UNKNOWN_CASE
+                self._add(connection, review, tenant) if review.case in known else Receipt.UNKNOWN_CASE
                 for review in new
             ]
             reach("review_before_commit")
@@ -113,14 +114,14 @@ class Reviews:
             rows = connection.execute(query if tenant is None else query.where(reviews.c.tenant == tenant))
             return [(row.number, _from_row(row)) for row in rows]
 
-    def _add(self, connection: Connection, review: Review, tenant: str) -> Outcome:
+    def _add(self, connection: Connection, review: Review, tenant: str) -> Receipt:
         before = _before(connection, review, tenant)
         if before is None:
             insert = self._database.insert_new(reviews).values(_to_row(review, tenant)).returning(reviews.c.number)
             if connection.execute(insert).first() is not None:
-                return Outcome.ADDED
+                return Receipt.ADDED
             before = _before(connection, review, tenant)  # somebody was quicker with the same key
-        return Outcome.REPEATED if before and before.says_the_same_as(review) else Outcome.KEY_REUSED
+        return Receipt.REPEATED if before and before.says_the_same_as(review) else Receipt.KEY_REUSED
 
     def _pages(self, which: Selection, condition: Any) -> Iterator[Reviewed]:
         after: Cursor | None = None
@@ -146,17 +147,6 @@ def _before(connection: Connection, review: Review, tenant: str) -> Review | Non
     row = connection.execute(query.order_by(reviews.c.number.desc()).limit(1)).one_or_none()
     last = None if row is None else _from_row(row)
     return last if last and last.says_the_same_as(review) else None
-
-
-def _lock_cases(connection: Connection, ids: Sequence[str], tenant: str) -> set[str]:
-    """Those of the cases that are the tenant's and not forgotten; nobody else reviews or erases them meanwhile."""
-    found: set[str] = set()
-    wanted = sorted(set(ids))  # in one order, so that no two wait for each other
-    for start in range(0, len(wanted), MOST_ROWS):
-        some = select(cases.c.id).where(cases.c.id.in_(wanted[start : start + MOST_ROWS]), cases.c.tenant == tenant)
-        some = some.where(cases.c.text.is_not(None))  # once it is forgotten, nobody can judge any more what is right
-        found.update(connection.scalars(some.order_by(cases.c.id).with_for_update(key_share=True)))
-    return found
 
 
 def _of_cases(connection: Connection, ids: Sequence[str], tenant: str | None) -> list[tuple[Review, ...]]:

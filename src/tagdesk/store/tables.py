@@ -75,6 +75,10 @@ def _number() -> Column[int]:
     return Column("number", NUMBER, primary_key=True, autoincrement=True)
 
 
+def _case(name: str) -> Column[str]:
+    return Column("case_id", String(LONGEST_ID), ForeignKey("cases.id", name=name, ondelete="CASCADE"), nullable=False)
+
+
 metadata = MetaData()
 
 answers = Table(
@@ -114,6 +118,7 @@ cases = Table(
     Index("cases_tenant", "tenant", "time", "id"),
     Index("cases_unit", "unit"),
     Index("cases_ticket", "ticket"),
+    Index("cases_variant", "variant", "time", "id"),
     Index("cases_answered", "answer"),
 )
 
@@ -122,12 +127,7 @@ reviews = Table(
     metadata,
     _number(),
     _id("tenant"),
-    Column(
-        "case_id",
-        String(LONGEST_ID),
-        ForeignKey("cases.id", name="reviews_case", ondelete="CASCADE"),
-        nullable=False,
-    ),
+    _case("reviews_case"),
     Column("labels", Json, nullable=False),  # in alphabetical order
     _id("reviewer"),
     Column("time", Time, nullable=False),
@@ -137,6 +137,53 @@ reviews = Table(
     Column("settles", Boolean, nullable=False),
     UniqueConstraint("tenant", "key", name="reviews_key"),
     Index("reviews_of_case", "case_id", "number"),
+    sqlite_autoincrement=True,
+)
+
+outcomes = Table(
+    "outcomes",
+    metadata,
+    _number(),
+    _id("tenant"),
+    _case("outcomes_case"),
+    _id("name"),
+    Column("value", Double, nullable=False),
+    Column("time", Time, nullable=False),
+    _id("key", nullable=True),
+    UniqueConstraint("tenant", "key", name="outcomes_key"),
+    Index("outcomes_of_case", "case_id", "number"),
+    sqlite_autoincrement=True,
+)
+
+shadows = Table(
+    "shadows",
+    metadata,
+    _number(),
+    _case("shadows_case"),
+    _id("variant"),
+    Column("time", Time, nullable=False),
+    Column("labels", Json, nullable=False),
+    Column("scores", Json, nullable=False),
+    Column("decisions", Json, nullable=False),
+    Column("flags", Json, nullable=False),
+    Column("out_of_scope", Double),
+    _id("model"),
+    _id("policy"),
+    UniqueConstraint("case_id", "variant", name="shadows_of_case"),
+    Index("shadows_variant", "variant", "number"),
+    sqlite_autoincrement=True,
+)
+
+picks = Table(
+    "picks",
+    metadata,
+    _number(),
+    _case("picks_case"),
+    Column("time", Time, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("probability", Double, nullable=False),
+    Column("is_audit", Boolean, nullable=False),
+    UniqueConstraint("case_id", name="picks_of_case"),
     sqlite_autoincrement=True,
 )
 
