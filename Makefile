@@ -7,7 +7,7 @@ DATA ?= ../shared/data
 TEACHER ?= all-mpnet-base-v2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format notebooks data-report starter bench bench-seed bench-int8 bench-judgement bench-audit bench-leaks bench-generated bench-encoders bench-teachers bench-neighbours bench-peers bench-messages prove docs clean
+.PHONY: bench-experiments bench-retraining bench-explanations bench-active bench-tuning bench-drift help demo test check format notebooks data-report starter bench bench-seed bench-int8 bench-judgement bench-audit bench-leaks bench-generated bench-encoders bench-teachers bench-neighbours bench-peers bench-messages prove docs clean
 
 help:  ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 18
@@ -69,6 +69,24 @@ bench-encoders: $(VENV)/dev  ## Compare encoders on trades held out whole; hours
 bench-teachers: $(VENV)/dev  ## Compare labels, smoothed labels and a larger TEACHER's answers; an hour
 	$(BIN)/python scripts/gte_small.py
 	PYTHONPATH=scripts $(BIN)/python benchmarks/teachers.py --teacher $(TEACHER)
+
+bench-experiments: $(VENV)/dev  ## Simulate comparisons and experiments: false alarms, power, splits, coverage
+	$(BIN)/python benchmarks/experiments.py
+
+bench-retraining: $(VENV)/dev  ## Attack the loop: corrections that are wrong on purpose
+	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/retraining.py
+
+bench-explanations: $(VENV)/dev  ## Leave out the words that explanations name
+	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/explanations.py
+
+bench-active: $(VENV)/dev  ## Learning curves of what people look at next, against chance
+	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/active.py --data $(DATA)
+
+bench-tuning: $(VENV)/dev  ## Let the search try to beat the usual recipe
+	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/tuning.py --data $(DATA)
+
+bench-drift: $(VENV)/dev  ## False alarms and power of the drift tests
+	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/drift.py --data $(DATA)
 
 bench-neighbours: $(VENV)/dev  ## Ask whether scores depend on the tickets beside
 	$(BIN)/python benchmarks/neighbours.py

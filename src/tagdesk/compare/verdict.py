@@ -96,7 +96,8 @@ class Difference:
         decimals = 1 if width == 0 or width >= 0.5 else min(6, 1 + math.ceil(-math.log10(2 * width)))
         low, high = (self.figure.written(end, decimals) for end in self.interval)
         value = self.figure.written(self.value, decimals, signed=True)
-        return f"{self.figure.words} {value} {self.figure.unit} ({low} to {high})"
+        unit = f" {self.figure.unit}" if self.figure.unit else ""
+        return f"{self.figure.words} {value}{unit} ({low} to {high})"
 
     def to_dict(self) -> dict[str, Any]:
         """The difference as JSON holds it."""
@@ -194,7 +195,7 @@ def _finding(difference: Difference, margin: float | None) -> Finding:
 
 def _claim(finding: Finding, difference: Difference, margin: float | None, who: str) -> str:
     words, figure = difference.words, difference.figure
-    allowed = "" if margin is None else f"{figure.written(margin)} {figure.unit}"
+    allowed = "" if margin is None else f"{figure.written(margin)} {figure.unit}".rstrip()
     if finding is Finding.UNDEFINED:
         return f"nothing can be said of {figure.words}: {difference.doubt or 'it is undefined on these tickets'}"
     if finding is Finding.NOT_WORSE and difference.gain is not None and difference.gain[1] < 0:
