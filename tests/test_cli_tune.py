@@ -17,7 +17,7 @@ import pytest
 
 import tiny
 from command import nothing_new_in, refusal, tagdesk
-from tagdesk.cli import commands, tuning
+from tagdesk.cli import tuning
 from tagdesk.dataset import write_tickets
 from tagdesk.scorers import Recipe
 from tagdesk.ticket import Ticket
@@ -33,7 +33,6 @@ def quick() -> Iterator[None]:
     with (
         mock.patch.object(engine, "latency_ms", return_value=1.0),
         mock.patch("tagdesk.tune.plan.FOLDS", 3),
-        mock.patch.dict(commands._HOMES, {"tune": ("tuning", ("tagdesk tune tickets.csv",))}),
     ):
         yield
 
@@ -77,10 +76,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any, str]:
     with source.open("w", newline="", encoding="utf-8") as handle:
         csv.writer(handle).writerows(rows)
     columns = ("--text-column", "frage", "--labels-column", "größe")
-    with (
-        mock.patch("tagdesk.tune.plan.FOLDS", 3),
-        mock.patch.dict(commands._HOMES, {"tune": ("tuning", ())}),
-    ):
+    with mock.patch("tagdesk.tune.plan.FOLDS", 3):
         answer = tagdesk("tune", source, *columns, *LINEAR, "--trials", "3", "--out", folder / "out", "--json")
     assert answer.code == 0, answer.err
     return folder / "out", answer.json, answer.err
