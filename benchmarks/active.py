@@ -2,9 +2,10 @@
 
 A model is a logistic regression for each label on the embeddings of a frozen encoder; its cuts follow from its scores
 of a reserve of texts whose labels it never sees. Each round asks about a batch that `tagdesk.rank.choose` picks, and
-the known answers are given. The stop rule sees macro F1 on the reserve. How the strategy was chosen: on the tasks of
-`--part development`, no text of which is in those of `--part report`: other intents, another part of GoEmotions, the
-tickets of other writers.
+the known answers are given. The stop rule sees macro F1 on the reserve. The strategy, the stop rule's settings
+and the strength of each head were chosen on the tasks of `--part development`, no text of which is in those of
+`--part report`: other intents, another part of GoEmotions, the tickets of other writers. 3,000 texts of banking77 were
+looked at as well, with seeds below 20.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ NOTE = (
 
 def measured(task: Task, size: Size, arguments: argparse.Namespace) -> dict[str, Any]:
     """All ways and seeds of one task."""
-    full = Head(task.pool.seen.shape[1], len(task.labels), arguments.strength)
+    full = Head(task.pool.seen.shape[1], len(task.labels), task.strength)
     full.fit(task.pool.seen, task.pool.targets)
     policy = full.policy(task.reserve.seen, task.labels)
     best = f1_macro(task.test.targets, full.decided(task.test.seen, policy))
@@ -76,7 +77,7 @@ def measured(task: Task, size: Size, arguments: argparse.Namespace) -> dict[str,
     for way in dict.fromkeys([RANDOM, *arguments.ways]):
         started = time.process_time()
         whole = replace(size, upto=1.0) if way == RANDOM else size
-        runs[way] = [simulated(task, WAYS[way], whole, seed, arguments.strength) for seed in arguments.seeds]
+        runs[way] = [simulated(task, WAYS[way], whole, seed) for seed in arguments.seeds]
         seconds[way] = round(time.process_time() - started, 1)
         print(task.name, way, f"{seconds[way]:.0f} s", flush=True)
     rows = [_row(task, way, runs, best, size) for way in runs]
@@ -182,7 +183,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--part", choices=sorted(SOURCES), default="report")
     parser.add_argument("--tasks", nargs="+", default=sorted({name for part in SOURCES.values() for name in part}))
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[20, 21, 22, 23, 24])
     parser.add_argument("--pool", type=int, default=10_000, help="tickets that can be asked about, at most")
     parser.add_argument("--judged", type=int, default=6_000, help="tickets to measure on, at most")
     parser.add_argument("--reserve", type=int, default=1_000, help="tickets from which cuts and the stop follow")
@@ -190,7 +191,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=25, help="tickets of a round, at least")
     parser.add_argument("--growth", type=float, default=0.2, help="tickets of a round as a share of those labelled")
     parser.add_argument("--upto", type=float, default=0.6, help="share of the pool that is asked about")
-    parser.add_argument("--strength", type=float, default=3.0, help="C of the logistic regressions")
     parser.add_argument("--trial", action="store_true", help="leave benchmarks/results alone; write to build/active")
     return parser.parse_args()
 

@@ -30,7 +30,7 @@ def window(n: int = 500, rates: tuple[float, ...] = RATES, seed: int = 0, names:
 def texts_of(n: int, seed: int = 0, longer: float = 0.0, other: int = 0) -> Texts:
     """No two alike, of about 80 characters; the first `other` in Cyrillic."""
     lengths = np.random.default_rng(seed).normal(80 + longer, 20, n).clip(1).astype(np.int64)
-    scripts = np.where(np.arange(n) < other, "CYRILLIC", "LATIN")
+    scripts = np.where(np.arange(n) < other, "Cyrillic", "Latin")
     return Texts(np.arange(n, dtype=np.int64) + 1_000_000 * seed, lengths, scripts)
 
 

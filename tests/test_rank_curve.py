@@ -30,7 +30,7 @@ def test_the_interval_holds_the_truth_of_noisy_curves() -> None:
 def test_a_plateau_is_worth_next_to_nothing_and_a_fall_no_less() -> None:
     for quality in (np.full(8, 0.8), np.linspace(0.8, 0.7, 8), np.zeros(8), np.ones(8)):
         gain = expected_gain(LABELS, quality, 50)
-        assert 0 <= gain.low <= gain.expected <= gain.high < 0.003
+        assert 0 < gain.low <= gain.expected <= gain.high < 0.003
         assert gain.expected < 0.001
 
 

@@ -18,6 +18,7 @@ from tagdesk.rank.strategies import (
     mean_entropy,
     most_doubtful,
     novelty,
+    runner_up,
     weakest_call,
 )
 
@@ -51,6 +52,24 @@ def test_the_weakest_call_looks_at_the_best_placed_label_alone() -> None:
     assert clear < 0.1
     assert unclear > 0.8
     assert margin(probs([0.95, 0.5]), HALF)[0] == pytest.approx(1)
+
+
+def test_the_runner_up_is_close_where_two_labels_are_nearly_as_good() -> None:
+    tie, clear = runner_up(probs([0.6, 0.6, 0.1], [0.9, 0.1, 0.1]), np.full(3, 0.5))
+    assert tie == pytest.approx(1)
+    assert clear == pytest.approx(1 / 81, rel=1e-4)  # odds of 9 against odds of 1 / 9
+    assert runner_up(probs([0.5], [0.9]), np.array([0.5])).tolist() == [0, 0]
+
+
+def test_where_tickets_carry_one_label_each_the_runner_up_decides() -> None:
+    scores = probs([0.9, 0.9], [0.5, 0.01], [0.05, 0.01])
+    one_each, several = np.array([[True, False]] * 20), np.array([[True, True]] * 20)
+    few = one_each[:5]
+    first = [
+        int(doubt_of(Pool(scores, Policy.uniform(["A", "B"], 0.5), labelled=labelled), "mix").argmax())
+        for labelled in (one_each, several, few)
+    ]
+    assert first == [0, 1, 1]
 
 
 def test_two_close_calls_are_more_doubtful_than_one_beside_a_clear_label() -> None:

@@ -180,6 +180,20 @@ def test_trials_of_living_processes_are_left_and_those_of_dead_ones_are_done_aga
     assert "killed, twice" in opened.rows()[again.number].reason
 
 
+def test_a_trial_that_another_machine_took_for_dead_is_no_end(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan, real = plan_of(), engine.Bench.score
+    other = open_study(plan, place, "s")
+
+    def score(self: engine.Bench, recipe: Recipe, fold: Any) -> Any:
+        if other.trials()[-1].number == 1:
+            other.again(1)
+        return real(self, recipe, fold)
+
+    monkeypatch.setattr(engine.Bench, "score", score)
+    found = searched(plan, place, trials=2)
+    assert [row.state for row in found.rows] == ["complete", "stopped", "complete"]
+
+
 def test_two_processes_share_a_study_and_do_no_more_than_was_asked_for(place: str) -> None:
     plan = plan_of()
     one, two = open_study(plan, place, "s"), open_study(plan, place, "s")

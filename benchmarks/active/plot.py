@@ -28,6 +28,7 @@ def drawn(results: Sequence[dict[str, Any]]) -> bytes:
         axes.axhline(GOAL * result["f1_macro_of_all"], color=ORANGE, linewidth=0.8, linestyle="--")
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter("{x:,.0f}")
+        axes.xaxis.set_minor_formatter("")
         axes.tick_params(which="minor", length=0)
         axes.set_title(f"{result['task']}, {result['texts']['pool']:,} tickets", **written(9))
         if number == 0:

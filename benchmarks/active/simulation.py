@@ -28,6 +28,7 @@ WAYS = {
     DEFAULT: Asking(),
     "mix, not diverse": Asking(is_diverse=False),
     "mix, no random checks": Asking(audit_share=0.0),
+    "runner_up": Asking("runner_up"),
     "margin": Asking("margin"),
     "mean_entropy": Asking("mean_entropy"),
     "cvirs": Asking("cvirs"),
@@ -53,12 +54,12 @@ class Size:
     upto: float
 
 
-def simulated(task: Task, asking: Asking, size: Size, seed: int, strength: float) -> Run:
+def simulated(task: Task, asking: Asking, size: Size, seed: int) -> Run:
     """Ask round by round until a share of the pool is labelled."""
     pool, chance = task.pool, np.random.default_rng(seed)
     is_labelled = np.zeros(len(pool.seen), dtype=np.bool_)
     batch = chance.permutation(len(pool.seen))[: size.start]
-    head = Head(pool.seen.shape[1], len(task.labels), strength)
+    head = Head(pool.seen.shape[1], len(task.labels), task.strength)
     labels, figures, history, advices = [], [], [], []
     while True:
         is_labelled[batch] = True

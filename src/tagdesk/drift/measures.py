@@ -85,7 +85,7 @@ def texts(reference: Window, current: Window, settings: Settings) -> Found:
     yield Shift("length", None, said, found, settings.shape, cut)
     scripts, counts = np.unique(before.scripts, return_counts=True)
     usual = str(scripts[counts.argmax()])
-    said_other = f"{{}} of tickets are not in {usual.title()} script, {{}} before"
+    said_other = f"{{}} of tickets are not in {usual} script, {{}} before"
     yield _share("script", before.scripts != usual, now.scripts != usual, said_other, settings)
 
 

@@ -19,7 +19,7 @@ from tagdesk.text import clean
 
 NO_SCRIPT = "none"  # of a text without letters
 _DIGITS = re.compile(r"\d+")
-_ONE_SCRIPT = {"HIRAGANA": "CJK", "KATAKANA": "CJK"}  # Japanese mixes them with CJK
+_CJK = {"CJK", "HIRAGANA", "KATAKANA"}  # Japanese mixes them
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Texts:
     Attributes:
         keys: equal where texts say the same but for case, white space and digits; the same in every window.
         lengths: characters.
-        scripts: the script of most of the letters, such as "LATIN"; `NO_SCRIPT` where there are no letters.
+        scripts: the script of most of the letters, such as "Latin"; `NO_SCRIPT` where there are no letters.
     """
 
     keys: IntArray
@@ -53,7 +53,7 @@ def read_texts(texts: Sequence[str]) -> Texts:
 
     >>> found = read_texts(["Order 12: where is it?", "ORDER 7:  where is it?", "Где мой заказ?"])
     >>> bool(found.keys[0] == found.keys[1]), found.lengths.tolist(), found.scripts.tolist()
-    (True, [22, 21, 14], ['LATIN', 'LATIN', 'CYRILLIC'])
+    (True, [22, 21, 14], ['Latin', 'Latin', 'Cyrillic'])
     """
     cleaned = [clean(text).text for text in texts]
     return Texts(
@@ -71,7 +71,7 @@ def _key(text: str) -> int:
 def _main_script(text: str) -> str:
     """Of equally frequent ones the first in the alphabet."""
     if text.isascii():
-        return "LATIN" if any(map(str.isalpha, text)) else NO_SCRIPT
+        return "Latin" if any(map(str.isalpha, text)) else NO_SCRIPT
     counts: Counter[str] = Counter()
     for character, times in Counter(text).items():
         if character.isalpha():
@@ -83,4 +83,4 @@ def _main_script(text: str) -> str:
 def _script(letter: str) -> str:
     """The first word of the letter's name, which is its script's."""
     first = unicodedata.name(letter, NO_SCRIPT).split(" ")[0].split("-")[0]
-    return _ONE_SCRIPT.get(first, first)
+    return "CJK" if first in _CJK else first.capitalize()

@@ -21,6 +21,8 @@ LEAST = 1e-6  # a probability below it counts as it, so that log odds stay finit
 EVEN = 0.5  # the cut of a label that is never given; such a label needs answers as well
 BLOCK = 4096  # rows beside others at a time, which bounds the memory
 MOST_SETS = 300  # label sets that a ticket's is held against, the most frequent ones
+ONE_EACH = 0.98  # share of the labelled tickets with exactly one label, from which that is taken for the rule
+FEWEST_SEEN = 20  # labelled tickets from which a rule is taken
 MOST_ODDS = 50.0  # of a label against its cut; a surer one is no clearer
 
 Strategy: TypeAlias = Callable[[Pool], FloatArray]
@@ -51,6 +53,21 @@ def weakest_call(probs: Probs, cuts: Thresholds) -> FloatArray:
     [0.11, 0.67]
     """
     return np.asarray(np.exp(-np.abs(gaps(probs, cuts).max(axis=1))))
+
+
+def runner_up(probs: Probs, cuts: Thresholds) -> FloatArray:
+    """How close the second-best label comes to the best one, (tickets,), in 0..1; 1 is a tie, 0 with one label alone.
+
+    The right doubt where a ticket carries exactly one label; where several may apply, two that are both clear would
+    count as doubtful.
+
+    >>> runner_up(np.array([[0.5, 0.5], [0.9, 0.1]], dtype=np.float32), np.array([0.5, 0.5])).round(2).tolist()
+    [1.0, 0.01]
+    """
+    if probs.shape[1] < 2:
+        return np.zeros(len(probs))
+    best = np.sort(gaps(probs, cuts), axis=1)[:, -2:]
+    return np.asarray(np.exp(best[:, 0] - best[:, 1]))
 
 
 def close_calls(probs: Probs, cuts: Thresholds) -> FloatArray:
@@ -183,7 +200,11 @@ def most_doubtful(doubt: FloatArray, n: int) -> IntArray:
 
 
 def _mix(pool: Pool) -> FloatArray:
+    """Three views of doubt in one; where tickets carry one label each, how close the second-best one comes."""
     cuts = pool.policy.suggest
+    seen = pool.labelled
+    if seen is not None and len(seen) >= FEWEST_SEEN and (seen.sum(axis=1) == 1).mean() >= ONE_EACH:
+        return runner_up(pool.probs, cuts)
     return borda(weakest_call(pool.probs, cuts), close_calls(pool.probs, cuts), _cvirs(pool))
 
 
@@ -214,6 +235,7 @@ STRATEGIES: Mapping[str, Strategy] = MappingProxyType(
         "mix": _mix,
         "margin": lambda pool: margin(pool.probs, pool.policy.suggest),
         "weakest_call": lambda pool: weakest_call(pool.probs, pool.policy.suggest),
+        "runner_up": lambda pool: runner_up(pool.probs, pool.policy.suggest),
         "close_calls": lambda pool: close_calls(pool.probs, pool.policy.suggest),
         "mean_entropy": lambda pool: mean_entropy(pool.probs),
         "max_entropy": lambda pool: max_entropy(pool.probs),

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from tagdesk.arrays import FloatArray
+from tagdesk.arrays import Embeddings, FloatArray
 from tagdesk.encoders.onnx import TextGraph
 from tagdesk.errors import ArtefactError
 from tagdesk.scorers import onnx
@@ -87,6 +87,10 @@ class CascadeScorer:
         doubted = np.flatnonzero(distance(logits, self.settings.cuts) < margin)
         (logits[doubted],) = self._large.read_ids([reading.ids[row] for row in doubted], ["logits"])
         return Scores(sigmoid(logits), reading.truncated, reading.unknown)
+
+    def embed(self, texts: Sequence[str]) -> Embeddings:
+        """The large encoder's vectors of cleaned texts; raises ArtefactError where its graph gives none."""
+        return self._large.read(texts, ["embedding"]).outputs[0]
 
     def passages(self, text: str) -> list[str]:
         """A long text in parts that are each read whole."""

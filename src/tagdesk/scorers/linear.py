@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 
 from tagdesk.arrays import IntArray, Probs
 from tagdesk.errors import ArtefactError, InputError
+from tagdesk.explain.exact import Shares
 from tagdesk.scorers.base import Examples, Progress, Scorer, Scores, out_of_fold, sigmoid, silent
 from tagdesk.scorers.head import fit_head
 from tagdesk.scorers.recipe import Recipe
@@ -41,6 +44,30 @@ class LinearScorer:
     def passages(self, text: str) -> list[str]:
         """The whole text: nothing is too long for this scorer."""
         return [text]
+
+    def shares(self, text: str, columns: Sequence[int]) -> Shares:
+        """The logits of a cleaned text in parts, for some columns: what each n-gram adds, shared out over its places.
+
+        Of its share of a place each word of the n-gram has the same part, and of that each character of the word.
+        """
+        edges = np.zeros((len(text) + 1, len(columns)))
+        first = 0
+        for vectorizer in self._vectorizers:
+            row = vectorizer.transform([text])
+            weights = self._weights[first + row.indices][:, list(columns)] * row.data[:, np.newaxis]
+            row_of = {column: place for place, column in enumerate(row.indices.tolist())}
+            known = ((row_of.get(vectorizer.vocabulary_.get(term)), spans) for term, spans in _terms(vectorizer, text))
+            found = [(place, spans) for place, spans in known if place is not None]
+            times = Counter(place for place, _ in found)
+            parts = [(place, len(spans), *span) for place, spans in found for span in spans]
+            if parts:
+                places, words, starts, ends = np.array(parts).T
+                shared_by = words * (ends - starts) * np.array([times[place] for place in places.tolist()])
+                share = weights[places] / shared_by[:, np.newaxis]
+                np.add.at(edges, starts, share)
+                np.subtract.at(edges, ends, share)
+            first += len(vectorizer.vocabulary_)
+        return Shares(self._bias[list(columns)].astype(np.float64), np.cumsum(edges, axis=0)[:-1])
 
     def _unknown(self, texts: Sequence[str]) -> NDArray[np.float64]:
         words = self._vectorizers[0]
@@ -119,6 +146,33 @@ def score_out_of_fold(
 ) -> Probs:
     """Scores of every example by a scorer that never saw its fold, vocabulary included."""
     return out_of_fold(examples, folds, lambda seen: fit(seen, recipe), progress)
+
+
+def _terms(vectorizer: Any, text: str) -> Iterator[tuple[str, list[tuple[int, int]]]]:
+    """The n-grams that a vectorizer sees in a cleaned text, each with where its words, or its characters, stand."""
+    low, high = vectorizer.ngram_range
+    lowered = text.lower()
+    origin = [place for place, letter in enumerate(text) for _ in letter.lower()]  # some letters become two
+
+    def place(start: int, end: int) -> tuple[int, int]:
+        return origin[start], origin[end - 1] + 1
+
+    if vectorizer.analyzer == "word":
+        tokens = [(token[0], place(*token.span())) for token in re.finditer(vectorizer.token_pattern, lowered)]
+        for size in range(low, high + 1):
+            for some in zip(*(tokens[begin:] for begin in range(size)), strict=False):
+                yield " ".join(word for word, _ in some), [span for _, span in some]
+        return
+    for word in re.finditer(r"\S+", lowered):
+        padded = f" {word[0]} "
+        for size in range(low, high + 1):
+            for begin in range(max(1, len(padded) - size + 1)):
+                # The blanks around a word are no characters of the text.
+                start = min(max(begin - 1, 0), len(word[0]) - 1)
+                end = max(min(begin + size - 1, len(word[0])), start + 1)
+                yield padded[begin : begin + size], [place(word.start() + start, word.start() + end)]
+            if len(padded) <= size:
+                break  # a short word is counted once
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:

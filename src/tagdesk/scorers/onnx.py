@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+from tagdesk.arrays import Embeddings
 from tagdesk.encoders.onnx import TextGraph
 from tagdesk.errors import ArtefactError
 from tagdesk.scorers.base import Scores, sigmoid
@@ -30,6 +31,10 @@ class OnnxScorer:
         """Probabilities for cleaned texts, in their order."""
         reading = self._graph.read(texts, ["logits"])
         return Scores(sigmoid(reading.outputs[0]), reading.truncated, reading.unknown)
+
+    def embed(self, texts: Sequence[str]) -> Embeddings:
+        """The encoder's vectors of cleaned texts; raises ArtefactError where the graph gives none."""
+        return self._graph.read(texts, ["embedding"]).outputs[0]
 
     def passages(self, text: str) -> list[str]:
         """A long text in parts that are each read whole."""

@@ -18,7 +18,7 @@ from typing import ClassVar, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tagdesk.arrays import FloatArray, IntArray, Probs, Targets
+from tagdesk.arrays import Embeddings, FloatArray, IntArray, Probs, Targets
 from tagdesk.encoders import EncoderFolder, resolve
 from tagdesk.encoders.onnx import TextGraph
 from tagdesk.errors import ArtefactError, InputError, MissingExtra, UsageError
@@ -119,6 +119,10 @@ class ProbeScorer:
         reading = self.graph.read(texts, VIEWS[: len(self.head.landmarks)])
         logits = self.head.logits(Seen(np.stack(reading.outputs), reading.ids))
         return Scores(sigmoid(logits), reading.truncated, reading.unknown)
+
+    def embed(self, texts: Sequence[str]) -> Embeddings:
+        """The encoder's vectors of cleaned texts."""
+        return self.graph.read(texts, VIEWS[:1]).outputs[0]
 
     def passages(self, text: str) -> list[str]:
         """A long text in parts that are each read whole."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import time
 import warnings
+from contextlib import suppress
 from typing import Any, Final
 
 import numpy as np
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from tagdesk.compare import Answers, Bootstrap, Pairs, Verdict, judge
@@ -75,7 +77,7 @@ class Search:
         try:
             value = self._value(trial, parameters)
         except _Pruned:
-            study.tell(trial, state=TrialState.PRUNED)
+            study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
         except _TimeIsUp:
             self.opened.again(trial.number)
             return False
@@ -89,7 +91,7 @@ class Search:
             self._fail(trial, _reason(error))
         else:
             if math.isfinite(value):
-                study.tell(trial, value)
+                study.tell(trial, value, skip_if_finished=True)
             else:
                 self._fail(trial, "the objective is undefined on the inner tickets")
         self._tell()
@@ -131,7 +133,8 @@ class Search:
         return milliseconds > limit
 
     def _fail(self, trial: Trial, reason: str) -> None:
-        trial.set_user_attr(REASON, reason)
+        with suppress(UpdateFinishedTrialError):  # another machine took this one for dead
+            trial.set_user_attr(REASON, reason)
         self.opened.end(trial.number)
 
     def _left(self) -> float:
