@@ -2,8 +2,7 @@
 
 Of the project's own tickets 3,000 are the base set, and the model that answers is fitted to them. It labels 1,500
 others, which five people review; four of them are honest. The fifth turns the true labels of some cases: refunds into
-bills, or answers at random. The golden set is the test part, of trades that no other ticket comes from. Where nothing
-was held back there is no second row without the vetting, for it would be the same.
+bills, or answers at random. The golden set is the test part, of trades that no other ticket comes from.
 """
 
 from __future__ import annotations
@@ -34,6 +33,11 @@ TARGET, INSTEAD = "Refund Request", "Billing Issue"
 RECIPE = named_recipes()["linear"].changed(
     {"char_ngrams": 0, "folds": 2}
 )  # a third of the time; what counts are guards
+COLUMNS = (
+    *("attack", "vetting", "turned", "turned that teach", "honest corrections", "honest held back"),
+    *("macro F1, live", "macro F1, candidate", "loss of macro F1", "lost to the attack"),
+    *(f"F1 of {TARGET}, live", f"F1 of {TARGET}, candidate", "blocked"),
+)
 MAY = datetime(2026, 5, 1, tzinfo=UTC)
 
 Labels: TypeAlias = frozenset[str]
@@ -86,10 +90,12 @@ def main() -> None:
     runs: list[dict[str, Any]] = []
     for seed in range(seeds):
         runs += attacked(RECIPE.changed({"seed": seed}))
-    kinds = dict.fromkeys((run["attack"], run["vetting"]) for run in runs)
-    rows = [summed([run for run in runs if (run["attack"], run["vetting"]) == kind]) for kind in kinds]
-    about = f"Recipe linear on words, two folds; medians over {seeds} seeds."
-    publish("retraining", {"rows": rows, "runs": runs}, [about, "", *table(rows)])
+    rows = rows_of(runs)
+    about = (
+        f"Recipe linear on words, two folds; medians over {seeds} seeds. A loss below 0 is a gain over the model that "
+        "answered; what is lost to the attack is held against the candidate of honest reviews alone."
+    )
+    publish("retraining", {"rows": rows, "runs": runs}, [about, "", *table(rows, {name: name for name in COLUMNS})])
 
 
 def attacked(recipe: Recipe) -> list[dict[str, Any]]:
@@ -110,7 +116,8 @@ def attacked(recipe: Recipe) -> list[dict[str, Any]]:
             run |= {"lost to the attack": honest - run["macro F1, candidate"], f"F1 of {TARGET}, live": before}
             runs.append(run)
             print(run, flush=True)
-            if not found.vetted.waiting:
+            if not found.vetted.waiting:  # without the vetting it would be the same
+                runs.append(run | {"vetting": "no"})
                 break
     return runs
 
@@ -162,13 +169,17 @@ def counted(found: Retrained, cases: Sequence[Ticket], lessons: Sequence[Lesson]
     }
 
 
-def summed(runs: Sequence[dict[str, Any]]) -> dict[str, object]:
-    """One row: medians, and how often the promotion was blocked."""
-    row: dict[str, object] = {"attack": runs[0]["attack"], "vetting": runs[0]["vetting"]}
-    for name, value in runs[0].items():
-        if isinstance(value, int | float) and name not in {"seed", "blocked"}:
-            row[name] = statistics.median([run[name] for run in runs])
-    return row | {"blocked": f"{sum(run['blocked'] for run in runs)} of {len(runs)}"}
+def rows_of(runs: Sequence[dict[str, Any]]) -> list[dict[str, object]]:
+    """A row for each attack with the vetting, and one without where that differs."""
+    rows: list[dict[str, object]] = []
+    for kind in dict.fromkeys((run["attack"], run["vetting"]) for run in runs):
+        alike = [run for run in runs if (run["attack"], run["vetting"]) == kind]
+        row: dict[str, object] = {"attack": kind[0], "vetting": kind[1]}
+        row |= {name: statistics.median(run[name] for run in alike) for name in COLUMNS if name not in row}
+        row["blocked"] = f"{sum(run['blocked'] for run in alike)} of {len(alike)}"
+        if not rows or row | {"vetting": "yes"} != rows[-1]:
+            rows.append(row)
+    return rows
 
 
 def _ticket(row: dict[str, Any]) -> Ticket:

@@ -221,6 +221,7 @@ def test_trusted_reviewers_are_never_held_back_and_others_still_are() -> None:
     vetted = vet(given, trusted=frozenset({"ada"}))
     assert sorted(vetted.waiting) == list(range(70, 82))
     assert not vet(given, trusted=frozenset({"ada", "eve"})).waiting
+    assert not vet(capped(ALWAYS + 5), trusted=frozenset({"eve"})).waiting
     assert len(vet(given, trusted=frozenset({"Ada"})).waiting) == 82
 
 
