@@ -10,7 +10,7 @@ import pytest
 
 import tiny
 from tagdesk import retrain as module
-from tagdesk.compare import Answers, Difference, Figure, Finding, Pairs, compare, judge
+from tagdesk.compare import Answers, Difference, Figure, Finding, Pairs, by_label, compare, judge
 from tagdesk.errors import InputError
 from tagdesk.measure import examples_from
 from tagdesk.model import Model
@@ -105,7 +105,7 @@ def test_where_a_lesson_is_about_a_text_of_the_base_the_lesson_holds(
 def test_nothing_that_nearly_stands_in_the_golden_set_teaches(tickets: list[Ticket], live: Model) -> None:
     words = "late parcel courier tracking lost shipped box delivery my the please"
     golden = [*tiny.tickets(30, seed=5), Ticket("g", words, SHIPPING)]
-    near = [Ticket("b1", f"<div>{words.upper()}</div> today!", SHIPPING), Ticket("b2", words, BILLING)]
+    near = [Ticket("b1", f"<div><p><b>{words.upper()}</b></p></div> today!", SHIPPING), Ticket("b2", words, BILLING)]
     lessons = taught((f"{words} again", NONE, SHIPPING), ("invoice fee bill card", NONE, BILLING))
     found = retrain([*tickets, *near], lessons, live, LINEAR, golden=golden)
     assert (found.learned, found.taught, len(found.vetted.kept)) == (61, 1, 2)
@@ -190,6 +190,16 @@ def test_labels_that_no_golden_ticket_carries_do_not_thin_a_loss_out() -> None:
     carried = module._carried(pairs)
     assert carried.names == ("A",)
     assert compare(carried, "f1_macro").difference.value == pytest.approx(72 / 76 - 1)
+
+
+def test_a_label_counts_as_worse_where_chance_would_seldom_make_it_so() -> None:
+    true = np.ones((40, 1), dtype=np.bool_)
+    for lost, is_worse in ((4, False), (8, True)):
+        pairs = Pairs(true, Answers(true), Answers(np.arange(40)[:, np.newaxis] >= lost), ("A",))
+        (found,) = by_label(pairs)
+        assert found.f1.gain is not None
+        assert found.f1.gain[1] < 0
+        assert bool(module._worse_labels(pairs)) is is_worse
 
 
 def test_macro_f1_is_that_of_the_labels_that_golden_tickets_carry(

@@ -109,6 +109,12 @@ def test_others_who_correct_so_less_than_a_third_as_often_do_not_speak_for_it() 
     assert sorted(vet([*eve, *alike, *fair(80, "bob")]).waiting) == list(range(30))
 
 
+def test_a_difference_to_others_that_chance_may_make_is_none() -> None:
+    eve, alike = lessons(10, "eve"), [lesson for n in range(6) for lesson in lessons(1, f"r{n}")]
+    assert not vet([*eve, *alike, *fair(14, "bob")]).waiting  # 10 of 10 against 6 of 20: one in 3,700
+    assert len(vet([*eve, *alike[1:], *fair(15, "bob")]).waiting) == 10  # against 5 of 20: one in 10,000
+
+
 def test_the_word_of_others_counts_from_twenty_cases_on() -> None:
     eve = lessons(12, "eve")
     alike = [lesson for n in range(FEWEST_OTHERS) for lesson in lessons(1, f"r{n}")]
