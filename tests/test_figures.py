@@ -44,6 +44,7 @@ def results(name: str) -> Any:
         ("docs/explanation/quality.md", "| messages | model", "messages"),
         ("docs/explanation/quality.md", "| file | encoder | tickets", "audit"),
         ("docs/decisions/0005-int8.md", "| 2000 messages", "int8"),
+        ("docs/how-to/explain.md", "| model | method", "explanations"),
     ],
 )
 def test_a_table_of_the_documents_is_the_one_that_was_measured(path: str, first: str, result: str) -> None:

